@@ -1,0 +1,26 @@
+# Everything there is to run. `make demo` and `make test` install what they need first.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.PHONY: demo test check bench clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("asd needs Python 3.11 or newer, not " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+demo: $(STAMP)   ## install, then the main job from data to a checked submission on synthetic demo data
+	PATH="$(abspath $(BIN)):$$PATH" sh bench/demo.sh
+
+test: $(STAMP)   ## install, then run the whole test suite
+	$(BIN)/python -m pytest -n 2
+
+check: $(STAMP)  ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,5 @@
+"""`python -m asdcli` is `asd`."""
+
+from asdcli.cli.app import main
+
+main()

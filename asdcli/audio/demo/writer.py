@@ -1,0 +1,122 @@
+"""The demo on disk: the official tree of wav files, attribute tables and ground truth, all at once or not at all."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from filelock import FileLock
+
+from asdcli.audio.demo.plan import Clip, plan
+from asdcli.audio.demo.signals import SAMPLE_RATE_HZ
+from asdcli.errors import UserError
+
+NAME = "demo"
+_TITLE = "Synthetic demo data: generated, not recorded."
+_README = f"""{_TITLE}
+
+No machine was recorded for these clips, and they are no DCASE data set. They are made by a small physical model of
+rotating machines (shaft orders, blade, tooth and vane pass, bearing impacts, ringing structures, a factory hall) to
+try the tool, in the tree and file names of the newest editions. Results on them say nothing about real machines.
+
+Generator 1, seed {{seed}}. 16 kHz, mono, 16 bits.
+Development machines: SynBearing, SynFan (two sections), SynGearbox. Evaluation machine: SynPump.
+spd is the shaft's speed in Hz, load goes from 1 (low) to 3 (high), bkg is the factory hall.
+"""
+
+
+def generate_demo(root: Path, seed: int = 0, progress: Callable[[int], None] | None = None) -> None:
+    """Make the synthetic demo data below `root/data/demo`; returns at once when they are there and complete.
+
+    `progress` is called with the number of clips done so far, up to `CLIPS`. Equal seeds give equal files. Everything
+    is written beside and renamed at the end; of two processes one generates and the other waits. Raises UserError when
+    the folder holds something that this function did not make.
+    """
+    out = root / "data" / NAME
+    clips = plan(seed)
+    progress = progress or (lambda done: None)
+    if not _complete(out, seed, clips):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(out.parent / f".{NAME}.lock"):
+            if not _complete(out, seed, clips):
+                _replace(out, seed, clips, progress)
+    progress(len(clips))
+
+
+def _complete(out: Path, seed: int, clips: list[Clip]) -> bool:
+    try:
+        return (out / "README.txt").read_text() == _README.format(seed=seed) and all(
+            (out / _path(clip)).stat().st_size > 2 * clip.rig.seconds * SAMPLE_RATE_HZ for clip in clips
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _replace(out: Path, seed: int, clips: list[Clip], progress: Callable[[int], None]) -> None:
+    """Generate beside, then change places with what is there: an incomplete demo or one of another seed."""
+    readme = out / "README.txt"
+    if out.exists() and not (readme.is_file() and readme.read_text().startswith(_TITLE)):
+        raise UserError(f"{out} holds something that is not the demo.", "Move it away, or choose another --root.")
+    partial, old = out.with_name(f".{NAME}.partial"), out.with_name(f".{NAME}.old")
+    for leftover in (partial, old):  # of a process that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    try:
+        _write(partial, seed, clips, progress)
+        if out.exists():
+            out.rename(old)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(out: Path, seed: int, clips: list[Clip], progress: Callable[[int], None]) -> None:
+    import soundfile
+
+    for done, clip in enumerate(clips, start=1):
+        path = out / _path(clip)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, clip.samples(seed), SAMPLE_RATE_HZ, subtype="PCM_16")
+        progress(done)
+    _write_attributes(out, clips)
+    _write_truth(out, [clip for clip in clips if clip.rig.set_name == "eval" and clip.split == "test"])
+    (out / "README.txt").write_text(_README.format(seed=seed))
+
+
+def _path(clip: Clip) -> Path:
+    """Where the clip lies below the demo's folder."""
+    return _machine(clip) / clip.split / clip.name
+
+
+def _machine(clip: Clip) -> Path:
+    return Path(f"{clip.rig.set_name}_data", "raw", clip.rig.machine)
+
+
+def _write_attributes(out: Path, clips: Iterable[Clip]) -> None:
+    """`attributes_XX.csv` of each section; test clips of an evaluation set are left out."""
+    tables: dict[Path, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        if clip.rig.set_name == "dev" or clip.split == "train":
+            tables[out / _machine(clip) / f"attributes_{clip.rig.section}.csv"].append(clip)
+    for path, rows in tables.items():
+        pairs = [column for i in range(1, len(rows[0].attributes) + 1) for column in (f"d{i}p", f"d{i}v")]
+        with path.open("w", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(["file_name", *pairs])
+            for clip in rows:
+                name = f"{clip.rig.machine}/{clip.split}/{clip.name}"
+                table.writerow([name, *(cell for pair in clip.attributes.items() for cell in pair)])
+
+
+def _write_truth(out: Path, clips: Iterable[Clip]) -> None:
+    """Labels and domains of the evaluation test clips, in the official form."""
+    from asdcli.challenge.editions import load_edition
+    from asdcli.challenge.truth import Truth, write_truth
+
+    sections: dict[tuple[str, str], dict[str, tuple[int, str]]] = defaultdict(dict)
+    for clip in clips:
+        sections[clip.rig.machine, clip.rig.section][clip.name] = (clip.label, clip.domain)
+    write_truth(out / "truth", load_edition(NAME), Truth(sections))

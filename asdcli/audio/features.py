@@ -1,0 +1,107 @@
+"""Derived features on disk: one front end over one store, computed once.
+
+A cache holds all frames of all clips one after another, `[frames, features]` float32, beside a small index. Its key
+holds everything that changes a value (front end and parameters, channel, the store's fingerprint) and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from asdcli.audio.frontends import FRONTENDS
+from asdcli.audio.store import Store
+from asdcli.components import Component, build
+from asdcli.errors import UserError, WorkError
+
+BATCH_SAMPLES = (
+    1 << 21
+)  # 4 MiB of float32 in, a few times that out: large enough for the GPU, small enough for a laptop
+
+
+@dataclass(frozen=True)
+class Features:
+    """frames `[all frames, features]` float32 (memory-mapped), offsets `[clips + 1]` into it, a fingerprint."""
+
+    frames: np.ndarray
+    offsets: np.ndarray
+    fingerprint: str
+
+
+def feature_key(store: Store, frontend: Component, channel: int | str) -> str:
+    """What the values depend on, as a short hash."""
+    text = json.dumps([store.fingerprint, frontend.model_dump(), channel], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def cached_features(
+    store: Store,
+    frontend: Component,
+    channel: int | str,
+    folder: Path,
+    device: torch.device,
+    progress: Callable[[int], None] | None = None,
+) -> Features:
+    """The front end's features of every clip in the store, from `folder` if they are there, else computed into it."""
+    module = build(FRONTENDS, "front end", frontend).to(device).eval()
+    counts = _frame_counts(store, module)
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    key = feature_key(store, frontend, channel)
+    path = folder / f"{key}.f32"
+    size = int(offsets[-1]) * module.n_features * 4
+    if not (path.is_file() and path.stat().st_size == size):
+        _compute(store, module, channel, offsets, path, device, progress)
+    shape = (int(offsets[-1]), module.n_features)
+    return Features(np.memmap(path, np.float32, "r", shape=shape), offsets, key)
+
+
+def _frame_counts(store: Store, module: Any) -> np.ndarray:
+    lengths, inverse = np.unique(store.lengths, return_inverse=True)
+    counts = np.array([module.frames(int(n)) for n in lengths])
+    if (counts < 1).any():
+        short = int(np.flatnonzero(counts[inverse] < 1)[0])
+        raise UserError(
+            f"{store.clips.path[short]} has {store.lengths[short]} samples, too short for one frame of the front end.",
+            "Remove the clip or use a front end with a shorter window.",
+        )
+    return counts[inverse]
+
+
+def _compute(
+    store: Store,
+    module: torch.nn.Module,
+    channel: int | str,
+    offsets: np.ndarray,
+    path: Path,
+    device: torch.device,
+    progress: Callable[[int], None] | None,
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    row_bytes = module.n_features * 4  # type: ignore[operator]
+    done = 0
+    try:
+        # Plain writes, not a memory map: a full disk is then an error to report and not a SIGBUS.
+        with temporary.open("wb") as file, torch.inference_mode():
+            for indices, waveforms in store.batches(channel, BATCH_SAMPLES):
+                features = module(torch.from_numpy(waveforms).to(device)).transpose(1, 2).contiguous().cpu().numpy()
+                for clip, values in zip(indices, features, strict=True):
+                    file.seek(int(offsets[clip]) * row_bytes)
+                    file.write(values.astype("<f4", copy=False).tobytes())
+                done += len(indices)
+                if progress:
+                    progress(done)
+        os.replace(temporary, path)
+    except OSError as error:
+        needed = int(offsets[-1]) * row_bytes >> 20
+        raise WorkError(f"Cannot write the features to {path.parent} ({needed} MB): {error.strerror}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,151 @@
+"""What a score or decision file of a submission holds: rows, values, clips. Each kind of defect is told in one line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from asdcli.challenge.editions import Edition
+from asdcli.challenge.scorefiles import Unit
+
+Kind = Literal["score", "decision"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A score or decision file: clip names, values by line number, and what is wrong with its rows, one line a kind."""
+
+    names: tuple[str, ...] = ()
+    values: Mapping[int, float] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+def read_table(data: bytes) -> Table:
+    """Read a CSV leniently: everything that can be read is, so that one defect does not hide the others."""
+    try:
+        text = data.decode("utf-8").rstrip()
+        rows = list(_numbered_rows(text))
+    except UnicodeDecodeError:
+        return Table(problems=("is no text file in UTF-8",))
+    except csv.Error as error:
+        return Table(problems=(f"is no CSV file: {error}",))
+    if not text:
+        return Table(problems=("is empty",))
+    names: list[str] = []
+    values: dict[int, float] = {}
+    wrong: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for line, row in rows:
+        kind, shown = _wrong_row(row, first=line == 1)
+        if kind:
+            wrong[kind].append((line, shown))
+        else:
+            values[line] = float(row[1])
+        if row and kind != "header":
+            names.append(row[0].removeprefix("\ufeff"))
+    problems = tuple(_told(found) for found in wrong.values())
+    return Table(tuple(names), values, problems)
+
+
+def _numbered_rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""))
+    for row in reader:
+        yield reader.line_num, row
+
+
+def _wrong_row(row: list[str], first: bool) -> tuple[str, str]:
+    """The kind of defect of a row and its words; two empty strings for a good row."""
+    if not row:
+        return "blank", "is blank"
+    if row[0].startswith("\ufeff"):
+        return "mark", "begins with a byte order mark, which becomes part of the clip name; save as plain UTF-8"
+    if len(row) != 2:
+        return "columns", f"has {len(row)} {'columns' if len(row) > 1 else 'column'} instead of 2"
+    try:
+        value = float(row[1])
+    except ValueError:
+        if first and not row[0].lower().endswith(".wav"):
+            return "header", f"'{short(','.join(row))}' is a header line, which these files do not have"
+        return "number", f"'{short(row[1])}' is not a number"
+    return ("", "") if math.isfinite(value) else ("finite", f"the value is {value}, not a finite number")
+
+
+def check_values(values: Mapping[int, float], kind: Kind) -> Iterator[str]:
+    """Decisions other than 0 and 1; scores that are all the same. `values` by line number."""
+    if kind == "decision":
+        wrong = [
+            (line, f"the decision is {value:g}, not 0 or 1") for line, value in values.items() if value not in (0, 1)
+        ]
+        if wrong:
+            yield _told(wrong)
+    elif len(values) > 1 and len(set(values.values())) == 1:
+        yield f"all {len(values)} scores are {next(iter(values.values())):g}; constant scores tell nothing"
+
+
+def check_clips(
+    names: Collection[str], unit: Unit, edition: Edition, expected: Collection[str] | None
+) -> Iterator[str]:
+    """Clips twice, missing, extra or not of this unit; without expected names, those the edition's rules can tell."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        yield f"clip '{short(twice[0])}' stands more than once{and_more(len(twice), 'such clip')}"
+    given = set(names)
+    if expected is None:
+        yield from _check_clips_by_rule(given, unit, edition)
+        return
+    missing, extra = sorted(set(expected) - given), sorted(given - set(expected))
+    if given and len(extra) == len(given):
+        known = min(expected, default="")
+        yield f"no clip name is a known one: '{short(extra[0])}' instead of a name such as '{known}'"
+        return
+    if missing:
+        yield f"clip '{missing[0]}' is missing{and_more(len(missing), 'such clip')}"
+    if extra:
+        yield f"clip '{short(extra[0])}' is not an evaluation clip of {unit}{and_more(len(extra), 'such clip')}"
+
+
+def _check_clips_by_rule(given: set[str], unit: Unit, edition: Edition) -> Iterator[str]:
+    strange = [] if edition.own else sorted(name for name in given if not _may_be(name, unit, edition))
+    if strange:
+        yield f"'{short(strange[0])}' is not a clip name of {unit}{and_more(len(strange), 'such clip')}"
+    count = clip_count(edition, unit)
+    if count is not None and len(given) - len(strange) != count and len(given) != count:
+        yield f"{len(given)} clips, where {edition.name} has {count} of {unit}"
+
+
+def _may_be(name: str, unit: Unit, edition: Edition) -> bool:
+    """Whether the edition's evaluation clips of that section (and domain) may have this name."""
+    for pattern in edition.names["eval_test"]:
+        if match := pattern.fullmatch(name):
+            found = match.groupdict()
+            return found["section"] == unit.section and found.get("domain", unit.domain) == unit.domain
+    return False
+
+
+def clip_count(edition: Edition, unit: Unit) -> int | None:
+    """Number of evaluation clips of a unit as the edition's facts tell, None where they do not."""
+    by_section = edition.counts.get("eval_by_machine", {}).get(unit.machine, {})
+    cells = by_section.get(unit.section) or edition.counts.get("eval")
+    return _sum_cells(cells, unit) if cells else edition.counts.get("eval_total")
+
+
+def _sum_cells(cells: Mapping[str, Iterable[int]], unit: Unit) -> int:
+    """`cells`: [normal, anomalous] by domain; of one domain where the unit is about one."""
+    return sum(sum(cell) for domain, cell in cells.items() if not unit.domain or domain == unit.domain)
+
+
+def _told(found: list[tuple[int, str]]) -> str:
+    line, text = found[0]
+    return f"line {line}: {text}{and_more(len(found), 'such line')}"
+
+
+def and_more(count: int, what: str) -> str:
+    return f" ({count} {what}s)" if count > 1 else ""
+
+
+def short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."

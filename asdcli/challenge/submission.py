@@ -1,0 +1,102 @@
+"""Writing a submission package: up to four systems of score and decision files, meta files and the report in a zip."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asdcli.challenge.checker import check_package
+from asdcli.challenge.editions import Edition
+from asdcli.challenge.meta import dump_meta, parse_label
+from asdcli.challenge.scorefiles import Unit, decision_name, score_name
+from asdcli.errors import UserError
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # one time for all files, so that equal systems give equal zips
+
+
+@dataclass(frozen=True)
+class System:
+    """One system of a package. The files may have any names; the package gives them the edition's official ones."""
+
+    label: str
+    score_files: Mapping[Unit, Path]
+    decision_files: Mapping[Unit, Path]
+    meta: Mapping[str, Any]
+
+
+def write_package(
+    edition: Edition,
+    systems: Sequence[System],
+    out_dir: Path,
+    report_pdf: Path | None = None,
+    expected: Mapping[Unit, Collection[str]] | None = None,
+) -> Path:
+    """Write `<LastName>_<Inst>.zip` into `out_dir` and return its path.
+
+    The zip is checked before it gets its name: `expected` holds the names of the evaluation clips where they are known.
+    Raises UserError with a line for each defect, and leaves no file behind then. Warnings pass; `check_package` on the
+    result tells them.
+    """
+    team = _team(systems)
+    files: dict[str, bytes] = {}
+    for system in systems:
+        files |= _system_files(edition, system)
+    if report_pdf is not None:
+        files[f"task2/{team}_task2.technical_report.pdf"] = _read(report_pdf)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    path = out_dir / f"{team}.zip"
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        _write_zip(draft, files)
+        errors = check_package(draft, edition, expected).errors
+        if errors:
+            lines = [f"{e.where.replace(draft.name, path.name)}: {e.text}" for e in errors]
+            raise UserError("The package would not be valid, so it was not written:\n  " + "\n  ".join(lines))
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path
+
+
+def _team(systems: Sequence[System]) -> str:
+    """`<LastName>_<Inst>`, the same in the labels of all systems. Raises UserError for labels that do not fit."""
+    labels = [system.label for system in systems]
+    teams = {parse_label(label)[0] for label in labels}
+    if len(teams) != 1 or len(set(labels)) != len(labels):
+        raise UserError(
+            f"The labels {', '.join(labels) or '(none)'} do not make one package.",
+            "All systems have the same last name and institute, and an index of their own from 1 to 4.",
+        )
+    return teams.pop()
+
+
+def _system_files(edition: Edition, system: System) -> dict[str, bytes]:
+    """Contents by path in the zip."""
+    folder = f"task2/{system.label}"
+    files = {f"{folder}/{system.label}.meta.yaml": dump_meta(system.meta).encode()}
+    files |= {f"{folder}/{score_name(edition, unit)}": _read(path) for unit, path in system.score_files.items()}
+    if edition.decision_file:
+        decisions = system.decision_files.items()
+        files |= {f"{folder}/{decision_name(edition, unit)}": _read(path) for unit, path in decisions}
+    return files
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _write_zip(path: Path, files: Mapping[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.external_attr = 0o644 << 16
+            info.create_system = 3  # Unix on any machine
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, files[name])

@@ -1,0 +1,119 @@
+"""The `asd` command: global options, the list of commands, and the one place where errors become sentences."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+import asdcli
+from asdcli.cli import doctor, download, ensemble, evaluate, package, recipes, stages
+from asdcli.cli.console import Output, Settings, Terminal, attach_log, default_root
+from asdcli.errors import AsdError
+
+app = typer.Typer(
+    name="asd",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="The global options may also stand after the command. Every command has its own --help.",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"asd {asdcli.__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder of all work.  [env: ASD_ROOT; default: ./asd_work]", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No messages and no bars, only results.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what is done and why.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Anomalous sound detection for machine condition monitoring: DCASE Task 2 from recordings to submission."""
+    settings = Settings(root or default_root(), as_json, quiet, verbose)
+    context.obj = Output(settings)
+    attach_log(context.obj.ui)
+
+
+for module in (download, stages, ensemble, evaluate, package, recipes, doctor):
+    module.register(app)
+
+INTERRUPTED = 130
+GLOBAL_FLAGS = {"--json", "--quiet", "-q", "--verbose", "-v", "--version"}
+
+
+def hoist_globals(arguments: list[str]) -> list[str]:
+    """Move the global options to the front, so that they may stand before or after the command."""
+    front: list[str] = []
+    rest: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument == "--":
+            rest += [argument, *waiting]
+        elif argument in GLOBAL_FLAGS or argument.startswith("--root="):
+            front.append(argument)
+        elif argument == "--root":
+            front += [argument, *([value] if (value := next(waiting, None)) is not None else [])]
+        else:
+            rest.append(argument)
+    return front + rest
+
+
+def main() -> None:
+    """Run one command; exit 0 done, 1 the work failed, 2 wrong use or bad input, 130 interrupted."""
+    arguments = hoist_globals(sys.argv[1:]) or ["--help"]
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="asd") or 0
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        _fail(error.format_message(), f"{context.command_path if context else 'asd'} --help", 2)
+    except AsdError as error:
+        _fail(str(error), error.hint, error.exit_code)
+    except Exception as error:
+        sentence, hint = _sentence(error)
+        if sentence is None:
+            raise
+        _fail(sentence, hint, 1)
+    if code == INTERRUPTED:
+        _fail("Stopped. The same command goes on from here.", "", INTERRUPTED)
+    sys.exit(code)
+
+
+def _sentence(error: Exception) -> tuple[str | None, str]:
+    """One sentence and the next step for errors of the machine; None for our own mistakes, which keep a traceback."""
+    if isinstance(error, BrokenPipeError):
+        return "The output was closed before all of it was written.", ""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full ({error.filename or 'writing'}).", "Free some space; the same command goes on."
+    if isinstance(error, PermissionError):
+        return f"No permission for {error.filename}.", "Choose another folder with --root."
+    if isinstance(error, OSError):
+        return f"{error.filename or 'A file'}: {error.strerror or error}.", ""
+    if type(error).__name__ == "OutOfMemoryError":
+        return "The GPU has not enough memory for this.", "--device cpu, or a smaller batch_size in the recipe"
+    if isinstance(error, MemoryError):
+        return "This machine has not enough memory for this.", "Choose fewer machines with --machine."
+    return None, ""
+
+
+def _fail(sentence: str, hint: str, code: int) -> NoReturn:
+    terminal = Terminal(Settings())
+    terminal._print(f"Error: {sentence}")
+    if hint:
+        terminal._print(f"  Try: {hint}" if " " not in hint or hint.startswith(("asd ", "--")) else f"  {hint}")
+    sys.exit(code)

@@ -1,0 +1,148 @@
+"""How commands speak: messages and bars on stderr, tables or one JSON document on stdout."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asdcli.ui import Progress, Ui
+from asdcli.workspace import Workspace, open_root
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+
+@dataclass
+class Settings:
+    """The global options."""
+
+    root: Path = Path("asd_work")
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+class Terminal(Ui):
+    """Draws what a stage says on stderr."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def say(self, text: str) -> None:
+        if not self.settings.quiet:
+            self._print(text)
+
+    def detail(self, text: str) -> None:
+        if self.settings.verbose:
+            self._print(text)
+
+    def warn(self, text: str) -> None:
+        self._print(f"Note: {text}")
+
+    def _print(self, text: str) -> None:
+        _stderr().print(text, markup=False, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def progress(self, title: str, total: float, unit: str = "clips") -> Iterator[Progress]:
+        """A bar with the count, the figures and the time left; nothing where nobody is looking."""
+        if self.settings.quiet or not sys.stderr.isatty():
+            yield Progress()
+            return
+        from rich import progress as rich_progress
+
+        columns = (
+            rich_progress.TextColumn("{task.description}"),
+            rich_progress.BarColumn(bar_width=24),
+            rich_progress.MofNCompleteColumn(),
+            rich_progress.TextColumn("{task.fields[unit]} {task.fields[figures]}"),
+            rich_progress.TimeRemainingColumn(),
+        )
+        with rich_progress.Progress(*columns, console=_stderr(), transient=True) as bars:
+            bar = bars.add_task(title, total=total, unit=unit, figures="")
+
+            class Bar(Progress):
+                def show(self, done: float, figures: str = "") -> None:
+                    bars.update(bar, completed=done, **({"figures": figures} if figures else {}))
+
+            yield Bar()
+
+
+class Output:
+    """stdout: tables for people, or one JSON document with --json."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.ui = Terminal(settings)
+
+    @property
+    def workspace(self) -> Workspace:
+        return open_root(self.settings.root)
+
+    def json(self, document: Any) -> bool:
+        """Print the document and return True when --json asks for it."""
+        if self.settings.json:
+            sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
+        return self.settings.json
+
+    def table(
+        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], rules: Sequence[int] = ()
+    ) -> None:
+        """A table; columns after the first are right-aligned when their cells look like numbers.
+
+        rules: numbers of rows after which a line is drawn.
+        """
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
+        for index, name in enumerate(columns):
+            cells = [row[index] for row in rows]
+            table.add_column(name, justify="right" if index and all(map(_looks_numeric, cells)) else "left")
+        for number, row in enumerate(rows):
+            table.add_row(*(Text(cell) for cell in row), end_section=number in rules)
+        _stdout().print(table)
+
+    def text(self, line: str) -> None:
+        """A sentence of the result."""
+        _stdout().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def attach_log(ui: Ui) -> None:
+    """Let the package's log speak through the terminal: warnings always, the rest with --verbose."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            (ui.warn if record.levelno >= logging.WARNING else ui.detail)(record.getMessage())
+
+    logger = logging.getLogger("asd")
+    logger.handlers = [Handler()]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def default_root() -> Path:
+    return Path(os.environ.get("ASD_ROOT") or "asd_work")
+
+
+def _looks_numeric(cell: str) -> bool:
+    return not cell or cell[0].isdigit() or cell in ("-", "n/a") or (cell[0] in "+-" and len(cell) > 1)
+
+
+def _stderr() -> RichConsole:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _stdout() -> RichConsole:
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 200
+    return Console(width=width)

@@ -1,0 +1,162 @@
+"""`asd evaluate`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from asdcli.cli import options
+from asdcli.cli.console import Output
+
+if TYPE_CHECKING:
+    from asdcli.challenge.editions import Edition
+    from asdcli.challenge.evaluation import Evaluation
+    from asdcli.pipeline.evaluate import Result
+    from asdcli.pipeline.scorefolders import ScoreFolder
+
+
+def register(app: typer.Typer) -> None:
+    example = (
+        "Examples: `asd evaluate` · `asd evaluate my_scores --data dcase2022` · `asd evaluate eval_scores --truth DIR`"
+    )
+    app.command(epilog=example)(evaluate)
+
+
+def evaluate(
+    context: typer.Context,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[SCORES_DIR]...", help="Folders of score files. Left out: those of the recipe used last."
+        ),
+    ] = None,
+    data: options.Data = None,
+    recipe: options.Recipe = None,
+    truth: Annotated[Path | None, typer.Option(help="Folder of the official ground-truth CSVs of an eval set.")] = None,
+    set_name: options.Set = options.SetName.all,
+    bootstrap: Annotated[int, typer.Option(help="Resamples behind the 95 % interval; 0 for none.", min=0)] = 1000,
+    seed: options.Seed = 0,
+    device: options.DeviceOption = options.Device.auto,
+    profile: options.Profile = "full",
+) -> None:
+    """Compute the official numbers of score files, whoever made them.
+
+    Labels come from the clip names (dev sets) or from ground-truth files (eval sets). AUC, pAUC and the official score
+    are those of the edition's own evaluator; the interval is a stratified bootstrap over clips.
+    """
+    from asdcli.pipeline import evaluate as stage
+
+    output: Output = context.obj
+    if folders:
+        edition, opened = _given(output, folders, data)
+    else:
+        edition, opened = _own(output, data=data, recipe=recipe, seed=seed, device=device, profile=profile)
+    results = stage.run(output.workspace, output.ui, edition, opened, truth, set_name.value, bootstrap)
+    documents = [{"system": r.system, "path": str(r.path), **r.evaluation.as_dict()} for r in results]
+    if output.json(documents[0] if len(documents) == 1 else {**documents[0], "results": documents}):
+        return
+    for result in results:
+        _draw(output, edition, result, decisions=len(results) == 1 or output.settings.verbose)
+    if len(results) > 1:
+        _draw_summary(output, edition, results)
+
+
+def _given(output: Output, paths: list[Path], data: str | None) -> tuple[Edition, list[ScoreFolder]]:
+    from asdcli.pipeline.scorefolders import edition_or_choice, open_score_folder
+
+    edition = edition_or_choice(output.workspace, output.ui, paths, data)
+    return edition, [open_score_folder(output.workspace, output.ui, path, edition) for path in paths]
+
+
+def _own(output: Output, **chosen: Any) -> tuple[Edition, list[ScoreFolder]]:
+    """The scores of the recipe's members, brought up to date, and its ensemble if there is one."""
+    from asdcli.pipeline.scorefolders import open_score_folder
+    from asdcli.pipeline.systems import ensemble_folder, member_folders
+
+    selection = options.selection_of(output, **chosen)
+    folders = member_folders(selection)
+    ensemble = ensemble_folder(selection)
+    if ensemble.is_dir():
+        folders.append(open_score_folder(output.workspace, output.ui, ensemble, selection.edition))
+    return selection.edition, folders
+
+
+RANKING = {
+    "auc": "AUC",
+    "auc_all": "AUC all",
+    "auc_source": "AUC source",
+    "auc_target": "AUC target",
+    "pauc": "pAUC",
+    "pauc_source": "pAUC source",
+    "pauc_target": "pAUC target",
+    "hmean": "hmean",
+    "separability": "separability",
+}
+DECISIONS = {
+    f"{metric}{domain and '_' + domain}": f"{name} {domain}".strip()
+    for metric, name in (("precision", "precision"), ("recall", "recall"), ("f1", "F1"))
+    for domain in ("", "source", "target")
+}
+
+
+def _draw(output: Output, edition: Edition, result: Result, decisions: bool) -> None:
+    """The ranking metrics of one system and set, its decisions if wanted, the official score, and notes."""
+    evaluation = result.evaluation
+    synthetic = " (synthetic data)" if edition.synthetic else ""
+    title = f"{result.system}: {edition.name} {evaluation.set_name} set{synthetic}, in %"
+    _draw_table(output, title, evaluation, RANKING)
+    if decisions:
+        _draw_table(output, f"{result.system}: decisions, in %", evaluation, DECISIONS)
+    output.text(_verdict(evaluation))
+    for note in evaluation.notes:
+        output.text(f"Note: {note}")
+    if evaluation.missing:
+        first = ", ".join(map(str, evaluation.missing[:3]))
+        output.text(f"Note: no scores for {len(evaluation.missing)} of this set's files, such as {first}.")
+
+
+def _draw_table(output: Output, title: str, evaluation: Evaluation, columns: dict[str, str]) -> None:
+    from asdcli.pipeline.evaluate import rows_of
+
+    rows = list(rows_of(evaluation))
+    names = [n for n in columns if any(not math.isnan(values.get(n, math.nan)) for *_, values in rows)]
+    names = [n for n in names if f"{n}_source" not in names]  # a pooled value beside its parts stands in means only
+    if not names:
+        return
+    cells = [
+        (machine, section or "mean", *(_number(values.get(name), name) for name in names))
+        for machine, section, values in rows
+    ]
+    rules = [number for number, (_, section, _) in enumerate(rows) if not section]
+    output.table(title, ("machine", "section", *(columns[name] for name in names)), cells, rules)
+
+
+def _number(value: float | None, name: str) -> str:
+    if value is None or math.isnan(value):
+        return ""
+    return f"{value:.3g}" if name == "separability" else f"{100 * value:.2f}"
+
+
+def _verdict(evaluation: Evaluation) -> str:
+    name = (
+        "Official score"
+        if evaluation.official_score is not None
+        else "Mean of AUC and pAUC (2020 has no official score)"
+    )
+    return f"{name}: {_with_interval(evaluation)}"
+
+
+def _with_interval(evaluation: Evaluation) -> str:
+    score = "n/a" if math.isnan(evaluation.score) else f"{100 * evaluation.score:.2f}"
+    if evaluation.ci95 is None:
+        return score
+    low, high = evaluation.ci95
+    return f"{score} (95 % interval {100 * low:.2f} to {100 * high:.2f})"
+
+
+def _draw_summary(output: Output, edition: Edition, results: list[Result]) -> None:
+    rows = [(r.system, r.evaluation.set_name, _with_interval(r.evaluation)) for r in results]
+    output.table(f"{edition.name}, in %", ("system", "set", "score"), rows)

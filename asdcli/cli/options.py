@@ -1,0 +1,68 @@
+"""Options that several commands share, and how they become a Selection."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from asdcli.cli.console import Output
+
+if TYPE_CHECKING:
+    from asdcli.pipeline.selection import Done, Selection
+
+
+class SetName(StrEnum):
+    dev = "dev"
+    eval = "eval"
+    all = "all"
+
+
+class Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+Recipe = Annotated[
+    str | None, typer.Option("--recipe", "-r", help="Name or path of a recipe. Left out: the one used last.")
+]
+Data = Annotated[
+    str | None, typer.Option("--data", "-d", help="Edition or own data set. Left out: the only one, or the last used.")
+]
+Machine = Annotated[list[str] | None, typer.Option("--machine", "-m", help="Only this machine type; may be repeated.")]
+Member = Annotated[list[str] | None, typer.Option("--member", help="Only this member; may be repeated.")]
+Set = Annotated[SetName, typer.Option("--set", help="Which sets on disk to use.")]
+Seed = Annotated[int, typer.Option(help="Seed of the run.", min=0)]
+DeviceOption = Annotated[Device, typer.Option("--device", help="auto takes the GPU if there is one.")]
+Profile = Annotated[str, typer.Option(help="full, or smoke: the same code, small and quick.")]
+
+
+def run_stage(context: typer.Context, stage: str, **chosen: Any) -> None:
+    """Run one stage of the pipeline on what the options choose, and draw what it made."""
+    import importlib
+
+    output: Output = context.obj
+    selection = selection_of(output, **chosen)
+    done = importlib.import_module(f"asdcli.pipeline.{stage}").run(selection)
+    draw_done(output, stage, selection, done)
+
+
+def selection_of(output: Output, **chosen: Any) -> Selection:
+    from asdcli.pipeline.selection import select
+
+    chosen = {key: value.value if isinstance(value, StrEnum) else value for key, value in chosen.items()}
+    return select(output.workspace, output.ui, **chosen)
+
+
+def draw_done(output: Output, stage: str, selection: Selection, done: list[Done]) -> None:
+    document = {
+        "edition": selection.edition.name,
+        "recipe": selection.label,
+        "done": [{"what": entry.what, "path": entry.path, "fresh": entry.fresh} for entry in done],
+    }
+    if output.json(document):
+        return
+    rows = [(entry.what, "up to date" if entry.fresh else "done", entry.path) for entry in done]
+    output.table(f"asd {stage}: {selection.label} on {selection.edition.name}", ("what", "state", "where"), rows)

@@ -1,0 +1,70 @@
+"""`asd recipes`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from asdcli.cli.console import Output
+from asdcli.errors import UserError
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: `asd recipes show baseline_ae --machine fan`")(recipes)
+
+
+def recipes(
+    context: typer.Context,
+    action: Annotated[str | None, typer.Argument(help="Nothing lists all recipes; `show` prints one.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name or path of the recipe to show.")] = None,
+    machine: Annotated[str | None, typer.Option("--machine", "-m", help="Resolve for this machine type.")] = None,
+    member: Annotated[str | None, typer.Option("--member", help="Resolve this member. Left out: the first.")] = None,
+    data: Annotated[str | None, typer.Option("--data", "-d", help="Resolve for this edition.")] = None,
+    profile: Annotated[str, typer.Option(help="full or smoke.")] = "full",
+) -> None:
+    """List the recipes, or show one resolved: the hyper-parameter table of the paper as it will run."""
+    output: Output = context.obj
+    if action is None:
+        _list(output)
+    elif action == "show" and name is not None:
+        _show(output, name, machine=machine, member=member, data=data, profile=profile)
+    else:
+        raise UserError(f"asd recipes takes nothing, or 'show NAME', not '{action}'.", "asd recipes --help")
+
+
+def _list(output: Output) -> None:
+    from asdcli.pipeline.describe import describe_recipes
+
+    described = describe_recipes()
+    if output.json(described):
+        return
+    rows = [
+        (
+            recipe["name"],
+            recipe["edition"],
+            ", ".join(f"{name} ({facts['parameters']:,})" for name, facts in recipe["members"].items()),
+            ", ".join(recipe["systems"]),
+            recipe["title"],
+        )
+        for recipe in described
+    ]
+    output.table("", ("recipe", "edition", "members (parameters)", "systems", "title"), rows)
+
+
+def _show(
+    output: Output, name: str, *, machine: str | None, member: str | None, data: str | None, profile: str
+) -> None:
+    import yaml
+
+    from asdcli.pipeline.describe import check_components, resolved
+    from asdcli.recipe import load_recipe
+
+    recipe = load_recipe(name)
+    chosen = member or next(iter(recipe.header.members))
+    method = recipe.resolve(member=chosen, machine=machine, edition=data, profile=profile)
+    check_components(recipe, method)
+    document: dict[str, Any] = {"recipe": recipe.name, "title": recipe.header.title, "member": chosen}
+    document |= {"cite": list(recipe.header.cite), **resolved(method)}
+    if not output.json(document):
+        output.text(yaml.safe_dump(document, sort_keys=False, width=110).rstrip())

@@ -1,0 +1,65 @@
+"""`asd features`, `train`, `embed`, `score`: four stages with the same choices, which differ in how far they go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from asdcli.cli import options
+
+HELP = {
+    "features": """Decode the clips once and compute the recipe's features.
+
+    Packs the clips of each machine into the store and caches the front end's features beside it. Does only what is
+    missing or stale.
+    """,
+    "train": """Train the members of a recipe.
+
+    Goes on where a killed run stopped; a network that is up to date is not trained again. Prepares stores and features
+    first where they are missing.
+    """,
+    "embed": """Compute one embedding per clip with the trained networks.
+
+    Trains first what is not trained yet.
+    """,
+    "score": """Write the challenge's score and decision files.
+
+    Embeds first what is not embedded yet. Training clips are scored against a bank without them: thresholds and score
+    normalisation come from there.
+    """,
+}
+
+
+def register(app: typer.Typer) -> None:
+    for stage, text in HELP.items():
+        example = f"Example: `asd {stage} --recipe baseline_ae --data demo --machine SynFan`"
+        app.command(stage, help=text, epilog=example)(_command(stage))
+
+
+def _command(stage: str) -> Callable[..., None]:
+    def command(
+        context: typer.Context,
+        recipe: options.Recipe = None,
+        data: options.Data = None,
+        machine: options.Machine = None,
+        member: options.Member = None,
+        set_name: options.Set = options.SetName.all,
+        seed: options.Seed = 0,
+        device: options.DeviceOption = options.Device.auto,
+        profile: options.Profile = "full",
+    ) -> None:
+        options.run_stage(
+            context,
+            stage,
+            recipe=recipe,
+            data=data,
+            machines=machine,
+            members=member,
+            set_name=set_name,
+            seed=seed,
+            device=device,
+            profile=profile,
+        )
+
+    return command

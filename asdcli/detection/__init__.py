@@ -1,0 +1,17 @@
+"""Embeddings to anomaly scores. A new detector is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from asdcli.detection.mahalanobis import SelectiveMahalanobis
+from asdcli.detection.mse import MeanSquaredError
+from asdcli.detection.thresholds import gamma_threshold, quantile_threshold
+
+DETECTORS: dict[str, Callable[..., Any]] = {
+    "mse": MeanSquaredError,
+    "selective_mahalanobis": SelectiveMahalanobis,
+}
+
+THRESHOLDS: dict[str, Callable[..., Any]] = {"gamma": gamma_threshold, "quantile": quantile_threshold}

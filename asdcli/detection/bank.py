@@ -1,0 +1,67 @@
+"""What detectors learn from and what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from asdcli.errors import UserError
+
+Embeddings = Mapping[str, np.ndarray]  # name -> [clips, ...], as the task's `embed` names them
+
+
+@dataclass(frozen=True)
+class Bank:
+    """The normal training clips of one section or machine: embeddings, and per clip its domain and section."""
+
+    embeddings: Embeddings
+    domain: np.ndarray
+    section: np.ndarray
+
+
+class Detector(Protocol):
+    """Larger scores are more anomalous."""
+
+    def fit(self, bank: Bank) -> None: ...
+
+    def score(self, embeddings: Embeddings) -> np.ndarray:
+        """`[clips]` float64."""
+        ...
+
+    def score_bank(self) -> np.ndarray:
+        """Scores of the bank's own clips, each against a bank without it: `[clips]` float64."""
+        ...
+
+
+def need(embeddings: Embeddings, name: str, detector: str) -> np.ndarray:
+    """One named embedding, or an error that says which detector wants it and what there is."""
+    if name not in embeddings:
+        raise UserError(
+            f"Detector {detector} needs the embedding '{name}', but the task of this recipe makes: "
+            f"{', '.join(embeddings)}."
+        )
+    return embeddings[name]
+
+
+def symmetric_size(packed: int) -> int:
+    """n of an n x n symmetric matrix whose upper triangle has `packed` entries."""
+    return int((np.sqrt(8 * packed + 1) - 1) / 2 + 0.5)
+
+
+def unpack_symmetric(packed: np.ndarray) -> np.ndarray:
+    """`[..., n (n + 1) / 2]` upper triangles to `[..., n, n]` symmetric matrices."""
+    n = symmetric_size(packed.shape[-1])
+    full = np.zeros((*packed.shape[:-1], n, n), packed.dtype)
+    rows, columns = np.triu_indices(n)
+    full[..., rows, columns] = packed
+    full[..., columns, rows] = packed
+    return full
+
+
+def packed_trace_weights(matrix: np.ndarray) -> np.ndarray:
+    """w such that `packed @ w` is trace(matrix M) for the symmetric M behind `packed`."""
+    rows, columns = np.triu_indices(len(matrix))
+    return matrix[rows, columns] * np.where(rows == columns, 1.0, 2.0)

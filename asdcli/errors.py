@@ -1,0 +1,41 @@
+"""The two ways a command can fail, and the one way it stops on purpose."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AsdError(Exception):
+    """A failure that is told to the user as one sentence, never as a traceback.
+
+    `hint` says what to do next, as one more sentence or a command to run.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UserError(AsdError):
+    """Wrong use or bad input: what, where, and what to do. Exit code 2."""
+
+    exit_code = 2
+
+
+class WorkError(AsdError):
+    """The input was right but the work failed (loss not finite, disk full). Exit code 1."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` Did you mean 'x'?` when `word` is close to a known one, else an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def unknown(kind: str, word: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not in a list: names the list and the nearest entry."""
+    names = list(known)
+    return UserError(f"Unknown {kind} '{word}'.{did_you_mean(word, names)} Known: {', '.join(names)}.")

@@ -1,0 +1,32 @@
+"""Learning-rate schedules: update number and number of updates to a factor of the optimiser's rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+Schedule = Callable[[int, int], float]
+
+
+def constant(*, warmup: int = 0) -> Schedule:
+    """Linear rise over the first `warmup` updates, then 1."""
+    _check_warmup(warmup)
+    return lambda update, total: min(1.0, (update + 1) / (warmup + 1))
+
+
+def cosine(*, warmup: int = 0, end: float = 0.0) -> Schedule:
+    """Linear rise over the first `warmup` updates, then half a cosine from 1 to `end` (Loshchilov & Hutter 2017)."""
+    _check_warmup(warmup)
+
+    def factor(update: int, total: int) -> float:
+        if update < warmup:
+            return (update + 1) / (warmup + 1)
+        progress = (update - warmup) / max(1, total - warmup)
+        return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    return factor
+
+
+def _check_warmup(warmup: int) -> None:
+    if warmup < 0:
+        raise ValueError(f"warmup is a number of updates and cannot be {warmup}")

@@ -1,0 +1,95 @@
+"""What recipes are made of: every component checked against its registry, networks counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from asdcli.components import Component, ComponentError, check
+from asdcli.errors import UserError
+from asdcli.recipe import Method, Recipe, load_recipe, recipe_names
+
+
+def components(method: Method) -> Iterator[tuple[tuple[str, ...], Mapping[str, Callable[..., Any]], str, Component]]:
+    """Every component of a method: its key path, its registry, what kind of thing it is, and itself."""
+    from asdcli.audio.frontends import FRONTENDS
+    from asdcli.detection import DETECTORS, THRESHOLDS
+    from asdcli.nn import BACKBONES, OPTIMIZERS, SCHEDULES
+    from asdcli.training import SAMPLERS, TASKS, VIEWS
+
+    yield ("frontend",), FRONTENDS, "front end", method.frontend
+    yield ("view",), VIEWS, "view", method.view
+    yield ("model",), BACKBONES, "model", method.model
+    yield ("threshold",), THRESHOLDS, "threshold", method.threshold
+    for name, stage in method.stages.items():
+        yield ("stages", name, "task"), TASKS, "task", stage.task
+        yield ("stages", name, "sampler"), SAMPLERS, "sampler", stage.sampler
+        yield ("stages", name, "optimizer"), OPTIMIZERS, "optimizer", stage.optimizer
+        yield ("stages", name, "schedule"), SCHEDULES, "schedule", stage.schedule
+    for name, detector in method.detectors.items():
+        yield ("detectors", name), DETECTORS, "detector", detector
+
+
+def check_components(recipe: Recipe, method: Method) -> None:
+    """Refuse unknown components and parameters, naming the place in the recipe."""
+    for path, registry, kind, component in components(method):
+        try:
+            check(registry, kind, component)
+        except ComponentError as error:
+            key = (*path, *error.path)
+            raise UserError(f"{recipe.place(*key)}: {'.'.join(key)}: {error}.") from None
+
+
+def resolved(method: Method) -> dict[str, Any]:
+    """The method as plain data with every default written out, those of the components included."""
+    document = method.model_dump(mode="json")
+    for path, registry, kind, component in components(method):
+        place = document
+        for key in path:
+            place = place[key]
+        place |= check(registry, kind, component)
+    return document
+
+
+def describe_recipes() -> list[dict[str, Any]]:
+    """Name, title, edition, members with their parameter counts and systems of every recipe."""
+    return [_describe(load_recipe(name)) for name in recipe_names()]
+
+
+def _describe(recipe: Recipe) -> dict[str, Any]:
+    header = recipe.header
+    members = {}
+    for member in header.members:
+        method = recipe.resolve(member=member, edition=header.edition)
+        check_components(recipe, method)
+        members[member] = {"parameters": count_parameters(method)}
+    return {
+        "name": recipe.name,
+        "title": header.title,
+        "edition": header.edition,
+        "members": members,
+        "systems": list(header.systems),
+    }
+
+
+def count_parameters(method: Method) -> int:
+    """Trainable values of the network and heads, built for one ten-second clip of silence."""
+    import numpy as np
+    import torch
+
+    from asdcli.audio.clips import ClipTable
+    from asdcli.audio.features import Features
+    from asdcli.audio.frontends import FRONTENDS
+    from asdcli.components import build
+    from asdcli.pipeline.features import FeatureData
+    from asdcli.training import VIEWS
+    from asdcli.training.run import build_task
+
+    frontend = build(FRONTENDS, "front end", method.frontend)
+    frames = frontend(torch.zeros(1, 160_000))[0].T.numpy()
+    columns: dict[str, list[Any]] = {name: [""] for name in ("path", "machine", "section", "domain", "split")}
+    clips = ClipTable.from_columns(columns | {"label": [0], "attributes": [{}]})
+    data = FeatureData(clips, [Features(frames, np.array([0, len(frames)]), "")], 0)
+    view = build(VIEWS, "view", method.view, data, np.arange(1), torch.device("cpu"))
+    task = build_task(method, list(method.stages)[-1], view, torch.device("cpu"), seed=0)
+    return sum(parameter.numel() for parameter in task.parameters() if parameter.requires_grad)

@@ -1,0 +1,97 @@
+"""`asd doctor`: what this machine has, and what would stand in the way."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import asdcli
+from asdcli.workspace import Workspace
+
+LITTLE_DISK_GB = 20  # one edition's zips, its tree, the store and features together come near this
+
+
+@dataclass(frozen=True)
+class Finding:
+    """state: `ok`, `note` (works, but could be better) or `problem` (something will fail)."""
+
+    state: str
+    what: str
+    found: str
+
+
+def examine(workspace: Workspace) -> list[Finding]:
+    """All findings, in the order a newcomer would ask for them."""
+    return [
+        Finding("ok", "asd", f"{asdcli.__version__}, Python {platform.python_version()}, {platform.platform()}"),
+        *_torch(),
+        _disk(workspace.root),
+        *_data(workspace),
+        _weights(workspace),
+    ]
+
+
+def _torch() -> list[Finding]:
+    try:
+        import torch
+    except ImportError as error:
+        return [Finding("problem", "torch", f"cannot be imported: {error}")]
+    cpu = f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads"
+    findings = [Finding("ok", "torch", f"{torch.__version__}, {cpu}")]
+    if torch.cuda.is_available():
+        names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+        return [*findings, Finding("ok", "GPU", f"{names}, CUDA {torch.version.cuda}")]
+    card = _nvidia_card()
+    if card and torch.version.cuda is None:
+        text = f"{card} is there, but this torch is a CPU-only build; install a CUDA build of torch"
+        return [*findings, Finding("problem", "GPU", text)]
+    if card:
+        text = f"{card} is there, but torch (CUDA {torch.version.cuda}) cannot use it; is the driver new enough?"
+        return [*findings, Finding("problem", "GPU", text)]
+    return [*findings, Finding("note", "GPU", "none found; everything runs on the CPU, large recipes slowly")]
+
+
+def _nvidia_card() -> str:
+    """The name of an NVIDIA card according to the driver's own tool, empty without one."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ""
+    asked = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return answer.stdout.strip().replace("\n", ", ")
+
+
+def _disk(root: Path) -> Finding:
+    place = root
+    while not place.exists():
+        place = place.parent
+    free_gb = shutil.disk_usage(place).free / 1e9
+    if not os.access(place, os.W_OK):
+        return Finding("problem", "root", f"{root.resolve()} cannot be written")
+    state = "ok" if free_gb >= LITTLE_DISK_GB else "note"
+    return Finding(state, "root", f"{root.resolve()}, {free_gb:.0f} GB free")
+
+
+def _data(workspace: Workspace) -> list[Finding]:
+    editions = workspace.editions()
+    if not editions:
+        return [Finding("note", "data", "none yet: asd download demo")]
+    found = []
+    for edition in editions:
+        truth = ", ground truth" if workspace.truth(edition).is_dir() else ""
+        found.append(Finding("ok", f"data {edition}", ", ".join(workspace.sets(edition)) + truth))
+    return found
+
+
+def _weights(workspace: Workspace) -> Finding:
+    """Pretrained weights; no recipe needs them yet, so their absence is no note."""
+    folder = workspace.root / "weights"
+    files = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return Finding("ok", "weights", ", ".join(files) or "none here, and no recipe of this version needs any")

@@ -1,0 +1,178 @@
+"""`asd ensemble`: score files of several systems to the fused score and decision files.
+
+Each system's scores are normalised per machine and section, with the statistics of its training clips unless asked
+otherwise, and averaged with weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import yaml
+
+from asdcli.challenge.editions import Edition
+from asdcli.challenge.scorefiles import Unit, decision_name, score_name, write_values
+from asdcli.errors import UserError
+from asdcli.fusion import Normalisation, fuse, z_score
+from asdcli.pipeline.scorefolders import ScoreFolder, Values
+from asdcli.ui import Ui
+from asdcli.workspace import SETS, Made, fingerprint, write_atomic
+
+Norm = Literal["train", "test", "none"]
+Group = tuple[str, str]  # machine and section
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What was written: the folder, the weights by system, and the sets it holds."""
+
+    out: Path
+    weights: dict[str, float]
+    sets: tuple[str, ...]
+
+
+def run(
+    ui: Ui,
+    edition: Edition,
+    folders: Sequence[ScoreFolder],
+    weights: Mapping[str, float],
+    norm: Norm,
+    out: Path,
+    oracle: bool = False,
+) -> Fused:
+    """Fuse the folders' scores of every set they all hold and write them to `out` in the edition's form."""
+    names = [folder.name for folder in folders]
+    if len(set(names)) != len(names):
+        raise UserError(f"Two systems are called {max(names, key=names.count)}; rename a folder.")
+    used = [folder for folder in folders if weights.get(folder.name, 0) > 0]
+    sets = [name for name in SETS if all(folder.scores.get(name) for folder in used)]
+    if not sets:
+        raise UserError("The systems have no set in common.", "asd score brings the members of a recipe up to date.")
+    if norm == "test":
+        ui.warn(
+            "Scores are normalised with statistics of the test clips: against the challenge rules on evaluation sets."
+        )
+    trains = [folder.read_train() for folder in used]
+    _need_training_scores(used, trains, norm)
+    relative = [float(weights[folder.name]) for folder in used]
+    total = sum(relative)
+    for set_name in sets:
+        scores = _aligned(used, set_name)
+        norms = _normalisations(trains if norm == "train" else scores, norm)
+        fused = {
+            unit: (clips, _fuse(unit, [s[unit][1] for s in scores], norms, relative))
+            for unit, (clips, _) in scores[0].items()
+        }
+        train = _fuse_training(trains, norms, relative)
+        for unit, (clips, values) in fused.items():
+            write_values(out / set_name / score_name(edition, unit), clips, values)
+            if edition.decision_file:
+                decisions = _decide(unit, clips, values, train, used, relative, set_name)
+                if decisions is None:
+                    ui.warn(
+                        f"{unit}: no training scores and no decision files to decide from; only scores are written."
+                    )
+                else:
+                    write_values(out / set_name / decision_name(edition, unit), clips, decisions)
+        for unit, values in train.items():
+            write_values(out / "train" / score_name(edition, unit), trains[0][unit][0], values)
+    shares = {folder.name: weight / total for folder, weight in zip(used, relative, strict=True)}
+    about = {"edition": edition.name, "normalisation": norm, "oracle": oracle, "weights": shares}
+    write_atomic(out / "weights.yaml", yaml.safe_dump(about, sort_keys=False).encode())
+    sources = {folder.name: str(folder.path) for folder in used}
+    Made(out).write(fingerprint({**about, "sources": sources}), ["weights.yaml"], sources=sources, **about)
+    return Fused(out, shares, tuple(sets))
+
+
+def _need_training_scores(folders: Sequence[ScoreFolder], trains: Sequence[dict[Unit, Values]], norm: Norm) -> None:
+    for folder, train in zip(folders, trains, strict=True):
+        if norm == "train" and not train:
+            raise UserError(
+                f"{folder.path} holds no scores of training clips (train/), which --norm train needs.",
+                "--norm none, or --norm test (against the rules on evaluation sets)",
+            )
+
+
+def _aligned(folders: Sequence[ScoreFolder], set_name: str) -> list[dict[Unit, Values]]:
+    """Every system's scores with the clips in the order of the first. Different units or clips are an error."""
+    first, *rest = [folder.read(set_name) for folder in folders]
+    aligned = [first]
+    for folder, scores in zip(folders[1:], rest, strict=True):
+        if scores.keys() != first.keys():
+            odd = sorted(scores.keys() ^ first.keys())[0]
+            raise UserError(f"{folders[0].path} and {folder.path} do not hold the same files: {odd} is in one only.")
+        aligned.append({unit: _in_order(first[unit][0], scores[unit], folder, unit) for unit in first})
+    return aligned
+
+
+def _in_order(clips: list[str], values: Values, folder: ScoreFolder, unit: Unit) -> Values:
+    if values[0] == clips:
+        return values
+    row = {name: number for number, name in enumerate(values[0])}
+    if row.keys() != set(clips):
+        odd = sorted(row.keys() ^ set(clips))[0]
+        raise UserError(f"{folder.path}: the clips of {unit} are not those of the other systems, for example {odd}.")
+    return clips, values[1][[row[name] for name in clips]]
+
+
+def _normalisations(sources: Sequence[Mapping[Unit, Values]], norm: Norm) -> list[dict[Group, Normalisation]]:
+    """Per system: one normalisation per machine and section, from the pooled scores of its units."""
+    if norm == "none":
+        return [{} for _ in sources]
+    result = []
+    for source in sources:
+        pooled: dict[Group, list[np.ndarray]] = {}
+        for unit, (_, values) in source.items():
+            pooled.setdefault((unit.machine, unit.section), []).append(values)
+        result.append({group: z_score(np.concatenate(parts)) for group, parts in pooled.items()})
+    return result
+
+
+def _fuse(
+    unit: Unit, scores: Sequence[np.ndarray], norms: Sequence[dict[Group, Normalisation]], weights: Sequence[float]
+) -> np.ndarray:
+    group = (unit.machine, unit.section)
+    for norm in norms:
+        if norm and group not in norm:
+            raise UserError(f"There are no training scores of {unit}.", "--norm none, or asd score")
+    normed = [norm[group](values) if norm else values for norm, values in zip(norms, scores, strict=True)]
+    return fuse(normed, weights)
+
+
+def _fuse_training(
+    trains: Sequence[dict[Unit, Values]], norms: Sequence[dict[Group, Normalisation]], weights: Sequence[float]
+) -> dict[Unit, np.ndarray]:
+    """Fused scores of the training clips, for units whose clips every system scored in the same order."""
+    fused = {}
+    for unit, (clips, _) in trains[0].items():
+        if all(train.get(unit, ([],))[0] == clips for train in trains):
+            fused[unit] = _fuse(unit, [train[unit][1] for train in trains], norms, weights)
+    return fused
+
+
+def _decide(
+    unit: Unit,
+    clips: list[str],
+    values: np.ndarray,
+    train: Mapping[Unit, np.ndarray],
+    folders: Sequence[ScoreFolder],
+    weights: Sequence[float],
+    set_name: str,
+) -> np.ndarray | None:
+    """1 above the gamma threshold of the section's fused training scores; without those, the weighted vote."""
+    from asdcli.detection.thresholds import gamma_threshold
+
+    own = [scores for key, scores in train.items() if (key.machine, key.section) == (unit.machine, unit.section)]
+    if own:
+        return (values > gamma_threshold(np.concatenate(own))).astype(int)
+    votes = []
+    for folder in folders:
+        decisions = folder.read_decisions(set_name)
+        if unit not in decisions:
+            return None
+        votes.append(_in_order(clips, decisions[unit], folder, unit)[1])
+    return (fuse(votes, weights) >= 0.5).astype(int)

@@ -1,0 +1,97 @@
+"""Folders of score files as systems to evaluate, fuse and submit: ours, or another team's.
+
+Our own folders hold `dev/`, `eval/` and `train/`; any other folder holds the CSVs themselves, and each file belongs to
+the set that its machine and section belong to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from asdcli.challenge.editions import Edition, load_edition, set_of
+from asdcli.challenge.scorefiles import Unit, find_decision_files, find_score_files, read_values, stray_files
+from asdcli.errors import UserError
+from asdcli.pipeline.choices import choose_edition
+from asdcli.ui import Ui
+from asdcli.workspace import SETS, Workspace
+
+Values = tuple[list[str], np.ndarray]  # clip names, and one value for each
+
+
+@dataclass(frozen=True)
+class ScoreFolder:
+    """One system's files: by set and unit, and the scores of its training clips by unit."""
+
+    name: str
+    path: Path
+    scores: dict[str, dict[Unit, Path]]
+    decisions: dict[str, dict[Unit, Path]]
+    train: dict[Unit, Path]
+
+    def read(self, set_name: str) -> dict[Unit, Values]:
+        return {unit: read_values(path) for unit, path in self.scores.get(set_name, {}).items()}
+
+    def read_decisions(self, set_name: str) -> dict[Unit, Values]:
+        return {unit: read_values(path) for unit, path in self.decisions.get(set_name, {}).items()}
+
+    def read_train(self) -> dict[Unit, Values]:
+        return {unit: read_values(path) for unit, path in self.train.items()}
+
+
+def open_score_folder(workspace: Workspace, ui: Ui, path: Path, edition: Edition) -> ScoreFolder:
+    """Find the score and decision files in a folder. Raises UserError when it holds none of the edition."""
+    if not path.is_dir():
+        raise UserError(f"There is no folder {path}.")
+    sets = [name for name in SETS if (path / name).is_dir()]
+    if sets:
+        scores = {name: find_score_files(path / name, edition) for name in sets}
+        decisions = {name: find_decision_files(path / name, edition) for name in sets}
+    else:
+        scores = _by_set(find_score_files(path, edition), edition)
+        decisions = _by_set(find_decision_files(path, edition), edition)
+        strays = stray_files(path, edition)
+        if strays:
+            ui.warn(f"{len(strays)} files in {path} are of no machine of {edition.name}, such as {strays[0].name}")
+    train = find_score_files(path / "train", edition) if (path / "train").is_dir() else {}
+    if not any(scores.values()):
+        template = edition.score_file
+        raise UserError(f"{path} holds no score files of {edition.name} (named like {template}).", "asd score")
+    return ScoreFolder(_name(workspace, path), path, scores, decisions, train)
+
+
+def edition_or_choice(workspace: Workspace, ui: Ui, paths: list[Path], data: str | None) -> Edition:
+    """The edition that is named, or that the folders' place under the root tells, or that is chosen by default."""
+    if data is not None:
+        return load_edition(data, own=workspace.data(data).is_dir())
+    for path in paths:
+        parts = _below_root(workspace, path)
+        if len(parts) > 2 and parts[0] in ("scores", "ensembles"):
+            return load_edition(parts[2], own=True)
+    if not workspace.editions():
+        raise UserError("Of which edition are these scores?", "--data dcase2022")
+    return choose_edition(workspace, ui, None)
+
+
+def _below_root(workspace: Workspace, path: Path) -> tuple[str, ...]:
+    try:
+        return path.resolve().relative_to(workspace.root.resolve()).parts
+    except ValueError:
+        return ()
+
+
+def _name(workspace: Workspace, path: Path) -> str:
+    """`member/detector` for our own score folders, else the folder's name."""
+    parts = _below_root(workspace, path)
+    if len(parts) >= 6 and parts[0] == "scores":
+        return f"{parts[3]}/{parts[4]}" + ("" if parts[5] == "seed_0" else f" {parts[5]}")
+    return path.name if parts[:1] != ("ensembles",) else f"ensemble {parts[1]}"
+
+
+def _by_set(files: dict[Unit, Path], edition: Edition) -> dict[str, dict[Unit, Path]]:
+    sets: dict[str, dict[Unit, Path]] = {}
+    for unit, path in files.items():
+        sets.setdefault(set_of(edition, unit.machine, unit.section), {})[unit] = path
+    return sets

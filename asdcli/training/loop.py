@@ -1,0 +1,196 @@
+"""The one training loop.
+
+It knows batches, losses, updates and epochs, and nothing of any method: the task holds the networks and the loss, the
+view the data, the sampler the order. All randomness is a function of (seed, stage, epoch or step), so that a run that
+was killed anywhere and started again ends, on the CPU, with the same weights to the last bit.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asdcli.components import build
+from asdcli.errors import UserError, WorkError
+from asdcli.nn import OPTIMIZERS, SCHEDULES
+from asdcli.recipe import Stage
+from asdcli.training import SAMPLERS
+from asdcli.training.checkpoint import Checkpoint, RunLog
+from asdcli.training.seeds import derive_seed, generator
+from asdcli.training.split import split_examples
+from asdcli.training.task import Task, freeze, train_mode
+from asdcli.training.views import Batch, View
+from asdcli.ui import Progress
+
+CHECK_EVERY = 100  # steps between looks at the loss: each look waits for the GPU
+
+
+@dataclass
+class Position:
+    """How far a stage has come. Of the current epoch: `batch` batches, `seen` examples and the `sums` of their losses."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    seen: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    best_loss: float = float("inf")
+    best_epoch: int = -1
+    done: bool = False
+
+
+class StageLoop:
+    """One stage of one run, from its first step or from its checkpoint to its end."""
+
+    def __init__(
+        self,
+        name: str,
+        stage: Stage,
+        task: Task,
+        view: View,
+        *,
+        seed: int,
+        device: torch.device,
+        checkpoint: Checkpoint,
+        log: RunLog,
+    ) -> None:
+        self.name, self.stage, self.task, self.view = name, stage, task, view
+        self.seed, self.device, self.checkpoint, self.log = seed, device, checkpoint, log
+        freeze(task, stage.freeze)
+        train, self.held_out = split_examples(view, stage, seed, name)
+        self.sampler = build(SAMPLERS, "sampler", stage.sampler, view, train, stage.batch_size)
+        if self.sampler.batches < 1:
+            raise UserError(f"Stage {name} has too few examples ({len(train)}) for one batch.")
+        self.total_steps = stage.steps or stage.epochs * self.sampler.batches  # type: ignore[operator]
+        weights = [parameter for parameter in task.parameters() if parameter.requires_grad]
+        if not weights:
+            raise UserError(f"Stage {name} freezes every parameter; nothing is left to train.")
+        self.optimizer = build(OPTIMIZERS, "optimizer", stage.optimizer, weights)
+        self._base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self._factor = build(SCHEDULES, "schedule", stage.schedule)
+        self._examples_per_clip = len(view.clip) / max(1, len(view.clips))
+        self.at = Position()
+        self.best: dict[str, Tensor] | None = None
+
+    # --- the loop -------------------------------------------------------------------------------------------------
+
+    def run(self, progress: Progress) -> None:
+        """Train to the end of the stage and leave its final weights in the task."""
+        while not self.at.done:
+            self._epoch(progress)
+        if self.stage.keep == "best" and self.best is not None:
+            self.task.load_state_dict(self.best)
+
+    def _epoch(self, progress: Progress) -> None:
+        began, seen_before = time.monotonic(), self.at.seen
+        train_mode(self.task)
+        sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in self.at.sums.items()}
+        order = self.sampler.epoch(generator(self.seed, self.name, "epoch", self.at.epoch), skip=self.at.batch)
+        for examples in order:
+            for name, value in self._step(examples).items():
+                sums[name] = sums.get(name, torch.zeros((), dtype=torch.float64)).to(value.device) + value * len(
+                    examples
+                )
+            self.at.step, self.at.batch, self.at.seen = (
+                self.at.step + 1,
+                self.at.batch + 1,
+                self.at.seen + len(examples),
+            )
+            if self.at.step % CHECK_EVERY == 0 or self.at.step == self.total_steps:
+                self._show(progress, sums, (self.at.seen - seen_before) / (time.monotonic() - began))
+            if self.at.step == self.total_steps:
+                break
+            if self.at.step % self.stage.accumulate == 0 and self.checkpoint.due():
+                self.at.sums = {name: float(value) for name, value in sums.items()}
+                self.save()
+        self._end_epoch(sums, time.monotonic() - began, self.at.seen - seen_before, progress)
+
+    def _step(self, examples: Tensor) -> dict[str, Tensor]:
+        """One batch forward and backward, and an update when enough batches have gathered. Detached float64 losses."""
+        stage = self.stage
+        torch.manual_seed(derive_seed(self.seed, self.name, "step", self.at.step))
+        batch = self.view.batch(examples, generator(self.seed, self.name, "batch", self.at.step))
+        losses = self._forward(batch, self.at.step)
+        (losses["loss"] / stage.accumulate).backward()
+        if (self.at.step + 1) % stage.accumulate == 0 or self.at.step + 1 == self.total_steps:
+            update, updates = self.at.step // stage.accumulate, -(-self.total_steps // stage.accumulate)
+            for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
+                group["lr"] = rate * self._factor(update, updates)
+            if stage.gradient_clip_norm is not None:
+                torch.nn.utils.clip_grad_norm_(self.task.parameters(), stage.gradient_clip_norm)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+        return {name: value.detach().double() for name, value in losses.items()}
+
+    def _forward(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        half = self.stage.precision == "bfloat16" and self.device.type == "cuda"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            losses: dict[str, Tensor] = self.task(batch, generator(self.seed, self.name, "task", step))
+        return losses
+
+    def _end_epoch(self, sums: dict[str, Tensor], seconds: float, examples: int, progress: Progress) -> None:
+        record: dict[str, Any] = {"stage": self.name, "epoch": self.at.epoch, "step": self.at.step}
+        record |= {name: float(value) / max(1, self.at.seen) for name, value in sums.items()}
+        self._check_finite(record["loss"])
+        record["lr"] = self.optimizer.param_groups[0]["lr"]
+        if len(self.held_out):
+            record["validation_loss"] = self._validate()
+            if record["validation_loss"] < self.at.best_loss:
+                self.at.best_loss, self.at.best_epoch = record["validation_loss"], self.at.epoch
+                if self.stage.keep == "best":
+                    self.best = {name: value.detach().clone() for name, value in self.task.state_dict().items()}
+        rate = examples / self._examples_per_clip / max(seconds, 1e-9)
+        self.log.write(record | {"seconds": round(seconds, 3), "clips_per_s": round(rate, 1)})
+        waited = self.at.epoch - self.at.best_epoch
+        self.at.done = self.at.step >= self.total_steps or (
+            self.stage.patience is not None and waited >= self.stage.patience
+        )
+        self.at.epoch, self.at.batch, self.at.seen, self.at.sums = self.at.epoch + 1, 0, 0, {}
+        if self.at.done or (self.at.step % self.stage.accumulate == 0 and self.checkpoint.due()):
+            self.save()
+        progress.show(self.total_steps if self.at.done else self.at.step)
+
+    @torch.no_grad()
+    def _validate(self) -> float:
+        self.task.eval()
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for index, examples in enumerate(self.held_out.split(self.stage.batch_size)):
+            batch = self.view.batch(examples, generator(self.seed, self.name, "validation", index))
+            total += self._forward(batch, index)["loss"].double() * len(examples)
+        return float(total) / len(self.held_out)
+
+    def _show(self, progress: Progress, sums: dict[str, Tensor], examples_per_s: float) -> None:
+        loss = float(sums["loss"]) / self.at.seen
+        self._check_finite(loss)
+        progress.show(self.at.step, f"loss {loss:.4g}, {examples_per_s / self._examples_per_clip:.0f} clips/s")
+
+    def _check_finite(self, loss: float) -> None:
+        if not loss < float("inf"):
+            raise WorkError(
+                f"The loss of stage {self.name} is {loss} at step {self.at.step}; training stopped.",
+                "Lower the learning rate, or look for clips with extreme values.",
+            )
+
+    # --- going on after a kill ------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        self.checkpoint.save(
+            {
+                "stage": self.name,
+                "at": asdict(self.at),
+                "task": self.task.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "best": self.best,
+                "log_size": self.log.size(),
+            }
+        )
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.at = Position(**saved["at"])
+        self.task.load_state_dict(saved["task"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.best = saved["best"]

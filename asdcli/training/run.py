@@ -1,0 +1,53 @@
+"""A run: the stages of a recipe one after another, for one member, machine and seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from asdcli.components import build
+from asdcli.nn import BACKBONES
+from asdcli.recipe import Method
+from asdcli.training import TASKS
+from asdcli.training.checkpoint import Checkpoint, RunLog
+from asdcli.training.loop import StageLoop
+from asdcli.training.seeds import derive_seed
+from asdcli.training.task import Task, carry_over
+from asdcli.training.views import View
+from asdcli.ui import Ui
+
+
+def build_task(method: Method, stage: str, view: View, device: torch.device, seed: int) -> Task:
+    """The network and heads of one stage with the initial weights of this seed."""
+    torch.manual_seed(derive_seed(seed, "weights"))
+    model = build(BACKBONES, "model", method.model, view.input_shape)
+    task: Task = build(TASKS, "task", method.stages[stage].task, model)
+    return task.to(device)
+
+
+def train(
+    method: Method, view: View, folder: Path, *, fingerprint: str, seed: int, device: torch.device, title: str, ui: Ui
+) -> dict[str, Tensor]:
+    """Train all stages, going on from the checkpoint in `folder` if it is of this fingerprint. Returns the weights."""
+    checkpoint, log = Checkpoint(folder / "checkpoint.pt", fingerprint), RunLog(folder / "log.jsonl")
+    saved = checkpoint.load(device)
+    log.cut(saved["log_size"] if saved else 0)
+    if saved:
+        ui.say(f"{title}: going on at stage {saved['stage']}, step {saved['at']['step']}")
+    names = list(method.stages)
+    weights: dict[str, Tensor] = {}
+    for name in names[names.index(saved["stage"]) :] if saved else names:
+        task = build_task(method, name, view, device, seed)
+        carry_over(task, weights)
+        loop = StageLoop(
+            name, method.stages[name], task, view, seed=seed, device=device, checkpoint=checkpoint, log=log
+        )
+        if saved and saved["stage"] == name:
+            loop.restore(saved)
+        label = title if len(names) == 1 else f"{title}, {name}"
+        with ui.progress(label, loop.total_steps, "steps") as progress:
+            loop.run(progress)
+        weights = task.state_dict()
+    return weights

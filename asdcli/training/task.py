@@ -1,0 +1,58 @@
+"""What a stage optimises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatch
+
+import torch
+from torch import Tensor, nn
+
+from asdcli.errors import UserError
+from asdcli.training.views import Batch
+
+
+class Task(nn.Module):
+    """A network with its loss, and whatever heads the loss needs. The loop knows nothing more about a method.
+
+    A stage starts with the weights of the stage before it wherever names and shapes agree, so a task keeps the
+    backbone under `self.model` and gives heads that should live on the same name in both stages.
+    """
+
+    model: nn.Module
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Scalars: `loss` is minimised, anything else is logged."""
+        raise NotImplementedError
+
+    def embed(self, examples: Tensor) -> dict[str, Tensor]:
+        """What detectors read of one clip, from all of its examples `[examples, ...]`."""
+        raise NotImplementedError
+
+
+def carry_over(task: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load the entries of `state` that the task has under the same name and shape."""
+    own = task.state_dict()
+    task.load_state_dict(
+        {name: state[name] for name in own if name in state and state[name].shape == own[name].shape}, strict=False
+    )
+
+
+def freeze(task: nn.Module, patterns: tuple[str, ...]) -> None:
+    """Stop the gradient of every parameter whose name matches a pattern such as `model.encoder.*`."""
+    for pattern in patterns:
+        matched = [parameter for name, parameter in task.named_parameters() if fnmatch(name, pattern)]
+        if not matched:
+            names = ", ".join(name for name, _ in list(task.named_parameters())[:5])
+            raise UserError(f"freeze: no parameter is called '{pattern}'. The first names are: {names}, ...")
+        for parameter in matched:
+            parameter.requires_grad_(False)
+
+
+def train_mode(task: nn.Module) -> None:
+    """Training mode, but frozen batch norms keep their statistics."""
+    task.train()
+    for module in task.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            module.eval()

@@ -1,0 +1,98 @@
+"""Views: what one training example is, cut from the clips and kept on the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asdcli.audio.clips import ClipTable
+from asdcli.audio.features import Features
+
+
+@dataclass(frozen=True)
+class Batch:
+    """x: examples, `[batch, ...]`; clip: `[batch]`, each example's row in the view's clip table."""
+
+    x: Tensor
+    clip: Tensor
+
+
+class ClipData(Protocol):
+    """The clips a view draws from, packed or as features. `features` has one entry per store, in table order."""
+
+    clips: ClipTable
+    features: list[Features]
+
+
+class View(Protocol):
+    """Examples on the device. `clip` is each example's row of `clips`, `[examples]` on the CPU."""
+
+    clips: ClipTable
+    clip: Tensor
+    input_shape: tuple[int, ...]
+
+    def batch(self, examples: Tensor, generator: torch.Generator) -> Batch: ...
+
+    def clip_examples(self, row: int) -> Tensor: ...
+
+
+class FrameWindows:
+    """Windows of `frames` consecutive feature frames, `hop` frames apart: `[batch, frames, features]`.
+
+    The frames of all chosen clips stay on the device once, float32; a batch gathers its windows from them, so
+    overlapping windows cost no memory.
+
+    Args:
+        data: the clips and their features.
+        rows: rows of the clip table to use.
+        device: where the frames lie.
+        frames: window length in frames (5 in the DCASE baselines).
+        hop: frames between the starts of two windows.
+    """
+
+    def __init__(
+        self, data: ClipData, rows: np.ndarray, device: torch.device, *, frames: int = 5, hop: int = 1
+    ) -> None:
+        if frames < 1 or hop < 1:
+            raise ValueError("frames and hop must be at least 1")
+        self.clips = data.clips.select(rows)
+        chosen = _chosen_frames(data.features, rows)
+        lengths = np.array([len(part) for part in chosen])
+        if len(rows) and lengths.min() < frames:
+            short = self.clips.path[int(lengths.argmin())]
+            raise ValueError(f"{short} has {lengths.min()} frames, fewer than one window of {frames}")
+        self.frames = torch.from_numpy(np.concatenate(chosen)).to(device)
+        self.input_shape = (frames, self.frames.shape[1])
+        ends = np.cumsum(lengths)
+        starts = [np.arange(end - n, end - frames + 1, hop) for n, end in zip(lengths, ends, strict=True)]
+        self.clip = torch.from_numpy(np.repeat(np.arange(len(starts)), [len(s) for s in starts]))
+        self._first = np.concatenate([[0], np.cumsum([len(s) for s in starts])])
+        self._starts = torch.from_numpy(np.concatenate(starts)).to(device)
+        self._window = torch.arange(frames, device=device)
+
+    def batch(self, examples: Tensor, generator: torch.Generator) -> Batch:
+        """The windows with these numbers; `generator` is for views that crop or augment."""
+        return Batch(self._gather(examples.to(self._starts.device)), self.clip[examples])
+
+    def clip_examples(self, row: int) -> Tensor:
+        """All windows of one clip, `[windows, frames, features]`."""
+        return self._gather(torch.arange(self._first[row], self._first[row + 1], device=self._starts.device))
+
+    def _gather(self, examples: Tensor) -> Tensor:
+        return self.frames[self._starts[examples, None] + self._window]
+
+
+def _chosen_frames(features: list[Features], rows: np.ndarray) -> list[np.ndarray]:
+    """The frames `[T, F]` of each chosen clip, in order, still on disk."""
+    sizes = np.array([len(part.offsets) - 1 for part in features])
+    first = np.concatenate([[0], np.cumsum(sizes)])
+    chosen = []
+    for row in rows:
+        store = int(np.searchsorted(first, row, side="right")) - 1
+        begin, end = features[store].offsets[row - first[store] : row - first[store] + 2]
+        chosen.append(features[store].frames[begin:end])
+    return chosen

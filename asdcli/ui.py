@@ -1,0 +1,29 @@
+"""What a stage may say while it works. The command line draws it; the base class is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Progress:
+    """One bar: how much is done, and a short text of figures beside it."""
+
+    def show(self, done: float, figures: str = "") -> None: ...
+
+
+class Ui:
+    """Silent: for library use and tests."""
+
+    def say(self, text: str) -> None:
+        """What a user wants to know: the device, a choice made, a stage done."""
+
+    def detail(self, text: str) -> None:
+        """Only with --verbose."""
+
+    def warn(self, text: str) -> None:
+        """Something is not as it should be, but the work goes on."""
+
+    @contextmanager
+    def progress(self, title: str, total: float, unit: str = "clips") -> Iterator[Progress]:
+        yield Progress()

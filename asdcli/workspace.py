@@ -1,0 +1,150 @@
+"""Where everything lies on disk, what is fresh, and who is working on it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asdcli
+from asdcli.errors import UserError
+
+SETS = ("dev", "eval")
+
+
+def digest(value: Any) -> str:
+    """A short hash of anything JSON can hold, independent of the order of keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write so that a reader, or a kill, meets the old file or the new one and nothing between."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class Workspace:
+    """The folder of all work: `--root`, `ASD_ROOT`, or ./asd_work."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    # --- places ---------------------------------------------------------------------------------------------------
+
+    def data(self, edition: str) -> Path:
+        return self.root / "data" / edition
+
+    def raw(self, edition: str, set_name: str) -> Path:
+        return self.data(edition) / f"{set_name}_data" / "raw"
+
+    def truth(self, edition: str) -> Path:
+        return self.data(edition) / "truth"
+
+    def store(self, edition: str, set_name: str, machine: str) -> Path:
+        return self.root / "store" / edition / set_name / machine
+
+    def run(self, recipe: str, edition: str, member: str, machine: str, seed: int) -> Path:
+        return self.root / "runs" / recipe / edition / member / machine / f"seed_{seed}"
+
+    def embeddings(self, recipe: str, edition: str, member: str, machine: str, seed: int) -> Path:
+        return self.root / "embeddings" / recipe / edition / member / machine / f"seed_{seed}"
+
+    def scores(self, recipe: str, edition: str, member: str, detector: str, seed: int) -> Path:
+        return self.root / "scores" / recipe / edition / member / detector / f"seed_{seed}"
+
+    def ensemble(self, name: str) -> Path:
+        return self.root / "ensembles" / name
+
+    def submission(self, label: str) -> Path:
+        return self.root / "submissions" / label
+
+    # --- what is there --------------------------------------------------------------------------------------------
+
+    def editions(self) -> list[str]:
+        """Names under data/ that hold at least one set."""
+        folder = self.root / "data"
+        if not folder.is_dir():
+            return []
+        return sorted(path.name for path in folder.iterdir() if self.sets(path.name))
+
+    def sets(self, edition: str) -> list[str]:
+        return [name for name in SETS if self.raw(edition, name).is_dir()]
+
+    # --- what was used last ---------------------------------------------------------------------------------------
+
+    def last(self) -> dict[str, str]:
+        """The edition, recipe and ensemble used last; empty on a bare root."""
+        try:
+            loaded = json.loads((self.root / ".last.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return loaded if isinstance(loaded, dict) else {}
+
+    def remember(self, **used: str) -> None:
+        now = self.last()
+        if {**now, **used} != now:
+            write_atomic(self.root / ".last.json", json.dumps({**now, **used}, indent=1).encode())
+
+    # --- one at a time --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def lock(self, folder: Path) -> Iterator[None]:
+        """Hold `folder` against other asd processes; a lock dies with its process."""
+        from filelock import FileLock
+
+        path = self.root / ".locks" / f"{digest(str(folder))}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path):
+            yield
+
+
+class Made:
+    """`made.json` of a folder: for each part of it, what the part was made from. Written last, so its word is good."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "made.json"
+
+    def read(self) -> dict[str, Any]:
+        try:
+            loaded = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return loaded if isinstance(loaded, dict) else {}
+
+    def fingerprint(self, part: str = "all") -> str | None:
+        entry = self.read().get(part)
+        return entry.get("fingerprint") if isinstance(entry, dict) else None
+
+    def is_fresh(self, fingerprint: str, part: str = "all") -> bool:
+        """Whether the part was made from exactly this, and every file it names is still there."""
+        entry = self.read().get(part)
+        if not isinstance(entry, dict) or entry.get("fingerprint") != fingerprint:
+            return False
+        return all((self.folder / name).is_file() for name in entry.get("files", ()))
+
+    def write(self, fingerprint: str, files: list[str], part: str = "all", **about: Any) -> None:
+        entry = {"fingerprint": fingerprint, "files": files, "asd": asdcli.__version__, **about}
+        write_atomic(self.path, json.dumps({**self.read(), part: entry}, indent=1).encode())
+
+
+def fingerprint(parts: Mapping[str, Any]) -> str:
+    """The hash of what a result is made from; the code's version belongs to it."""
+    return digest({"asd": asdcli.__version__, **parts})
+
+
+def open_root(path: Path) -> Workspace:
+    """The workspace at `path`; a file in its place is an error."""
+    if path.exists() and not path.is_dir():
+        raise UserError(f"The root {path} is a file; --root (or ASD_ROOT) must name a folder.")
+    return Workspace(path)

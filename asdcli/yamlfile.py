@@ -1,0 +1,89 @@
+"""YAML files whose values remember the line they came from, and overlays of one on another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from asdcli.errors import UserError
+
+KeyPath = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sourced:
+    """Plain data and, for each key path in it, `file, line n` where its value stands."""
+
+    data: dict[str, Any]
+    places: dict[KeyPath, str] = field(default_factory=dict)
+
+    def place(self, path: KeyPath) -> str:
+        """Where the value at `path` stands, or the nearest key above it that is known."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path, "")
+
+    def below(self, *path: str) -> Sourced:
+        """The mapping under `path` as a document of its own; empty when there is none."""
+        data: Any = self.data
+        for key in path:
+            data = data.get(key) if isinstance(data, dict) else None
+        places = {key[len(path) :]: place for key, place in self.places.items() if key[: len(path)] == path}
+        return Sourced(data if isinstance(data, dict) else {}, places)
+
+    def without(self, *keys: str) -> Sourced:
+        return Sourced(
+            {key: value for key, value in self.data.items() if key not in keys},
+            {path: place for path, place in self.places.items() if not path or path[0] not in keys},
+        )
+
+    def overlaid(self, top: Sourced) -> Sourced:
+        """This document with `top` laid over it: mappings merge, everything else is replaced.
+
+        A mapping that names another component (`name:` differs) replaces the old one whole, since the parameters of
+        one component mean nothing to another.
+        """
+        return Sourced(_merge(self.data, top.data), {**self.places, **top.places})
+
+
+def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    if "name" in top and top["name"] != base.get("name", top["name"]):
+        return top
+    merged = dict(base)
+    for key, value in top.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def load_yaml(path: Path) -> Sourced:
+    """Read one YAML mapping. Duplicate keys, syntax errors and anything but a mapping are errors with a line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}.") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}.") from error
+    if not isinstance(node, yaml.MappingNode):
+        raise UserError(f"{path}: expected a mapping of keys to values.")
+    places = {key: f"{path}, line {line}" for key, line in _lines(node, (), path)}
+    return Sourced(yaml.safe_load(text), places)
+
+
+def _lines(node: yaml.MappingNode, above: KeyPath, path: Path) -> Iterator[tuple[KeyPath, int]]:
+    seen = set()
+    for key_node, value in node.value:
+        key, line = str(key_node.value), key_node.start_mark.line + 1
+        if key in seen:
+            raise UserError(f"{path}, line {line}: the key '{key}' stands twice.")
+        seen.add(key)
+        yield (*above, key), line
+        if isinstance(value, yaml.MappingNode):
+            yield from _lines(value, (*above, key), path)

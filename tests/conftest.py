@@ -1,0 +1,51 @@
+"""Shared fixtures: real clips when they are there, small trees of real files, and the command line as a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers import write_tree
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes on two cores
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_dir() -> Path:
+    """The folder of real clips and score files; tests that need it are marked `real`."""
+    folder = Path(os.environ.get("ASD_REAL") or REPOSITORY.parent / "shared" / "real")
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; ASD_REAL names the folder")
+    return folder
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A root with the data set `demo` in it: tiny clips of noise and tones under the demo's machine names."""
+    write_tree(tmp_path / "root")
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def asd(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `asd` as a real process in a folder of its own."""
+
+    def run(*arguments: str | Path, code: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "asdcli", *map(str, arguments)],
+            cwd=tmp_path,
+            env={**os.environ, "COLUMNS": "160", **environment},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return run

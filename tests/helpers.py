@@ -1,0 +1,55 @@
+"""Small real files for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+RATE = 16_000
+MACHINES = {"dev": {"SynBearing": ("00",), "SynFan": ("00", "01")}, "eval": {"SynPump": ("00",)}}
+
+
+def write_clip(path: Path, samples: np.ndarray, rate: int = RATE, subtype: str = "PCM_16") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, rate, subtype=subtype)
+
+
+def machine_sound(seed: int, pitch: float, seconds: float = 0.4, knock: bool = False) -> np.ndarray:
+    """A hum with noise; an anomalous one knocks."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(int(seconds * RATE)) / RATE
+    sound = 0.1 * np.sin(2 * np.pi * pitch * t) + 0.02 * rng.standard_normal(len(t))
+    if knock:
+        sound[:: len(t) // 5] += 0.5
+    return sound.clip(-1, 1)
+
+
+def write_tree(root: Path, train: int = 6, test: int = 4, seconds: float = 0.4) -> None:
+    """The demo edition's tree with a few tiny clips: per section `train` source and 2 target training clips."""
+    seed = 0
+    for set_name, machines in MACHINES.items():
+        for number, (machine, sections) in enumerate(machines.items()):
+            folder = root / "data" / "demo" / f"{set_name}_data" / "raw" / machine
+            for section in sections:
+                for domain, count in (("source", train), ("target", 2)):
+                    pitch = 200 + 100 * number + 50 * int(section) + (30 if domain == "target" else 0)
+                    for index in range(count):
+                        seed += 1
+                        name = f"section_{section}_{domain}_train_normal_{index:04d}_spd_{number}.wav"
+                        write_clip(folder / "train" / name, machine_sound(seed, pitch, seconds))
+                    for label in ("normal", "anomaly"):
+                        for index in range(test):
+                            seed += 1
+                            name = f"section_{section}_{domain}_test_{label}_{index:04d}_spd_{number}.wav"
+                            if set_name == "eval":
+                                offset = test * ((domain == "target") * 2 + (label == "anomaly"))
+                                name = f"section_{section}_{index + offset:04d}.wav"
+                            sound = machine_sound(seed, pitch, seconds, knock=label == "anomaly")
+                            write_clip(folder / "test" / name, sound)
+
+
+def tree_bytes(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, by relative path."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
