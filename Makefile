@@ -15,7 +15,7 @@ demo: $(STAMP)   ## install, then the main job from data to a checked submission
 	PATH="$(abspath $(BIN)):$$PATH" sh bench/demo.sh
 
 test: $(STAMP)   ## install, then run the whole test suite
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(STAMP)  ## formatting, lint and types
 	$(BIN)/ruff format --check .

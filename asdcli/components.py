@@ -9,9 +9,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from asdcli.errors import UserError, did_you_mean
 
@@ -30,6 +39,22 @@ class Component(BaseModel):
     @property
     def params(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
+
+
+class Checked(BaseModel):
+    """What a recipe may set: no unknown keys, no infinite numbers, and no `yes` where a number belongs."""
+
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True, protected_namespaces=()
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and bool not in (annotation, *get_args(annotation)):  # pydantic takes True for 1
+            raise PydanticCustomError("flag", "Input should not be a yes or no (YAML reads on and off so, too)")
+        return value
 
 
 class ComponentError(UserError):
@@ -82,5 +107,4 @@ def _schema(target: Callable[..., Any]) -> type[BaseModel]:
         for name, parameter in inspect.signature(target).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
-    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
-    return create_model(getattr(target, "__name__", "component"), __config__=config, **fields)
+    return create_model(getattr(target, "__name__", "component"), __base__=Checked, **fields)

@@ -21,8 +21,8 @@ class Normalisation:
 
 def z_score(scores: np.ndarray) -> Normalisation:
     """To zero mean and unit standard deviation over `scores`; constant scores are only shifted."""
-    scale = float(scores.std())
-    return Normalisation(float(scores.mean()), scale if scale > 0 else 1.0)
+    varies = float(np.ptp(scores)) > 0  # the deviation of equal scores is not always 0 to the last bit
+    return Normalisation(float(scores.mean()), float(scores.std()) if varies else 1.0)
 
 
 def fuse(scores: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
@@ -31,6 +31,6 @@ def fuse(scores: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
     The weights are taken relative to their sum, so that (1, 1) and (0.5, 0.5) are the same fusion.
     """
     total = float(sum(weights))
-    if not total > 0 or min(weights) < 0:
-        raise ValueError(f"weights must be non-negative with a positive sum, not {list(weights)}")
+    if not 0 < total < float("inf") or min(weights) < 0:
+        raise ValueError(f"weights must be finite and non-negative with a positive sum, not {list(weights)}")
     return np.tensordot(np.asarray(weights, float) / total, np.stack(scores), 1)

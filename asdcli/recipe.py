@@ -7,22 +7,24 @@ machine's file, the profile.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from asdcli.components import Component
+from asdcli.components import Checked, Component
 from asdcli.errors import UserError, did_you_mean, unknown
 from asdcli.yamlfile import KeyPath, Sourced, load_yaml
 
 RECIPES = Path(__file__).parent / "recipes"
 Channel = int | Literal["mean", "difference"]
 Overlay = dict[str, Any]
+Weight = Annotated[float, Field(gt=0)]
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+class Strict(Checked):
+    model_config = ConfigDict(frozen=True)
 
 
 class Validation(Strict):
@@ -82,6 +84,11 @@ class Method(Strict):
     stages: dict[str, Stage] = Field(min_length=1)
     detectors: dict[str, Detector] = Field(min_length=1)
     threshold: Component = Component(name="gamma")
+    _source: Sourced = PrivateAttr(default_factory=lambda: Sourced({}))
+
+    def place(self, *path: str) -> str:
+        """Where a key stands that decided this method: recipe.yaml or the machine's file, for messages."""
+        return self._source.place(path)
 
     def training(self) -> dict[str, Any]:
         """The part that decides the weights, for fingerprints."""
@@ -91,7 +98,7 @@ class Method(Strict):
 class System(Strict):
     """A named weighting of `member/detector` scores; `oracle` when test labels chose it."""
 
-    weights: dict[str, float] = Field(min_length=1)
+    weights: dict[str, Weight] = Field(min_length=1)
     oracle: bool = False
 
 
@@ -103,7 +110,7 @@ class Published(Strict):
     system: str
     source: str
     official_score: float | None = None
-    machines: dict[str, dict[str, float]] = {}
+    machines: dict[str, dict[str, float]] = Field(default_factory=dict)
 
 
 class Header(Strict):
@@ -112,11 +119,12 @@ class Header(Strict):
     edition: str
     notes: str = ""
     members: dict[str, Overlay] = Field(min_length=1)
-    systems: dict[str, System] = {}
-    editions: dict[str, Overlay] = {}
-    profiles: dict[str, Overlay] = {}
+    systems: dict[str, System] = Field(default_factory=dict)
+    editions: dict[str, Overlay] = Field(default_factory=dict)
+    profiles: dict[str, Overlay] = Field(default_factory=dict)
     published: tuple[Published, ...] = ()
-    submission: dict[str, str | int | None] = {}  # fields of system.description in meta.yaml
+    # fields of system.description in meta.yaml
+    submission: dict[str, str | int | None] = Field(default_factory=dict)
 
 
 class Recipe:
@@ -127,7 +135,7 @@ class Recipe:
         self.name = folder.name
         source = load_yaml(folder / "recipe.yaml")
         head = set(Header.model_fields)
-        _refuse_unknown(source, head | set(Method.model_fields))
+        _refuse_unknown(source, [*Header.model_fields, *Method.model_fields])
         self.header: Header = _validate(Header, source.without(*(set(source.data) - head)))
         self._source = source
         self._base = source.without(*head)
@@ -149,22 +157,25 @@ class Recipe:
         layers.append(self._source.below("profiles", profile))
         merged = self._base
         for layer in layers:
-            _refuse_unknown(layer, set(Method.model_fields))
+            _refuse_unknown(layer, Method.model_fields)
             merged = merged.overlaid(layer)
         method: Method = _validate(Method, merged)
+        method._source = merged
         return method
 
     def place(self, *path: str) -> str:
         """Where a key of recipe.yaml stands, for messages."""
-        return self._source.place(path) or str(self.folder / "recipe.yaml")
+        return self._source.place(path)
 
     def _check_systems(self, method: Method, member: str) -> None:
         for name, system in self.header.systems.items():
             for key in system.weights:
                 wanted, _, detector = key.partition("/")
                 if wanted not in self.header.members or (wanted == member and detector not in method.detectors):
+                    known = [f"{member}/{detector}" for detector in method.detectors]
                     raise UserError(
                         f"{self.place('systems', name, 'weights', key)}: '{key}' is no member/detector of this recipe."
+                        f"{did_you_mean(key, known)} Known: {', '.join(known)}."
                     )
 
 
@@ -185,34 +196,57 @@ def load_recipe(name_or_path: str) -> Recipe:
     return Recipe(RECIPES / name_or_path)
 
 
-def _refuse_unknown(source: Sourced, known: set[str]) -> None:
+def _refuse_unknown(source: Sourced, known: Iterable[str]) -> None:
+    names = list(known)
     for key in source.data:
-        if key not in known:
-            raise UserError(f"{source.place((key,))}: unknown key '{key}'.{did_you_mean(key, known)}")
+        if key not in names:
+            raise UserError(_unknown_key(source, (key,), names))
 
 
-def _validate(schema: type[BaseModel], source: Sourced) -> Any:
+def _unknown_key(source: Sourced, path: KeyPath, known: Iterable[str]) -> str:
+    names = list(known)
+    hint = f"{did_you_mean(path[-1], names)} Known: {', '.join(names)}."
+    return f"{source.place(path)}: unknown key '{'.'.join(path)}'.{hint}"
+
+
+def _validate(schema: type[Strict], source: Sourced) -> Any:
     try:
         return schema.model_validate(source.data)
     except ValidationError as error:
-        first = error.errors()[0]
-        path: KeyPath = tuple(str(part) for part in first["loc"])
-        raise UserError(_sentence(schema, source.place(path), path, first)) from None
+        raise UserError(_sentence(schema, source, error.errors())) from None
 
 
-def _sentence(schema: type[BaseModel], place: str, path: KeyPath, error: Any) -> str:
-    key, where = ".".join(path), f"{place}: " if place else ""
+def _sentence(schema: type[Strict], source: Sourced, errors: list[Any]) -> str:
+    # A misspelt key is two errors, one unknown and one missing: the first says more.
+    error = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
+    path = _key_path(source.data, error["loc"])
+    key, where = ".".join(path), source.place(path)
     if error["type"] == "extra_forbidden":
-        return f"{where}unknown key '{key}'.{did_you_mean(path[-1], _siblings(schema, path))}"
+        return _unknown_key(source, path, _siblings(schema, path))
     if error["type"] == "missing":
-        return f"{where}the key '{key}' is missing."
+        return f"{where}: the key '{key}' is missing."
     if error["type"] == "value_error":
-        return f"{where}{key}: {error['ctx']['error']}."
-    return f"{where}{key} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}."
+        return f"{where}: {key}: {error['ctx']['error']}."
+    allowed = [each["msg"] for each in errors if _key_path(source.data, each["loc"]) == path]
+    return f"{where}: {key} is {error['input']!r}: {', or '.join(text[0].lower() + text[1:] for text in allowed)}."
 
 
-def _siblings(schema: type[BaseModel], path: KeyPath) -> set[str]:
-    names = set(schema.model_fields)
-    if path[0] == "stages":
-        names = set(Stage.model_fields if len(path) == 3 else Validation.model_fields)
-    return names
+def _key_path(data: Any, location: tuple[int | str, ...]) -> KeyPath:
+    """The keys of pydantic's location, without the name it appends for each alternative of a union."""
+    path: list[str] = []
+    for part in location:
+        if not isinstance(data, dict | list):
+            break
+        path.append(str(part))
+        data = data.get(part) if isinstance(data, dict) else data[int(part)]
+    return tuple(path)
+
+
+def _siblings(schema: type[Strict], path: KeyPath) -> Iterable[str]:
+    """The keys that may stand where the last key of `path` stands."""
+    if len(path) == 1:
+        return schema.model_fields
+    if path[-2] == "validation":
+        return Validation.model_fields
+    parts: dict[str, type[Strict]] = {"stages": Stage, "systems": System, "published": Published}
+    return parts[path[0]].model_fields

@@ -102,7 +102,7 @@ class Workspace:
         """Hold `folder` against other asd processes; a lock dies with its process."""
         from filelock import FileLock
 
-        path = self.root / ".locks" / f"{digest(str(folder))}.lock"
+        path = self.root / ".locks" / f"{digest(str(folder.resolve()))}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path):
             yield

@@ -13,10 +13,12 @@ from asdcli.errors import UserError
 
 KeyPath = tuple[str, ...]
 
+_TEXT_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
+
 
 @dataclass(frozen=True)
 class Sourced:
-    """Plain data and, for each key path in it, `file, line n` where its value stands."""
+    """Plain data and, for each key path in it, `file, line n` where its value stands; `()` is the whole of it."""
 
     data: dict[str, Any]
     places: dict[KeyPath, str] = field(default_factory=dict)
@@ -47,7 +49,7 @@ class Sourced:
         A mapping that names another component (`name:` differs) replaces the old one whole, since the parameters of
         one component mean nothing to another.
         """
-        return Sourced(_merge(self.data, top.data), {**self.places, **top.places})
+        return Sourced(_merge(self.data, top.data), {**self.places, **top.places, (): self.place(())})
 
 
 def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
@@ -65,25 +67,41 @@ def load_yaml(path: Path) -> Sourced:
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror}.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date such as 2026-13-45
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}.") from error
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UserError(f"{path}{line}: not valid YAML: {problem}.") from error
     if not isinstance(node, yaml.MappingNode):
         raise UserError(f"{path}: expected a mapping of keys to values.")
-    places = {key: f"{path}, line {line}" for key, line in _lines(node, (), path)}
-    return Sourced(yaml.safe_load(text), places)
+    try:
+        lines = list(_lines(node, (), path))
+    except RecursionError:
+        raise UserError(f"{path}: an alias (*) stands inside its own anchor (&).") from None
+    return Sourced(data, {(): str(path), **{key: f"{path}, line {line}" for key, line in lines}})
 
 
-def _lines(node: yaml.MappingNode, above: KeyPath, path: Path) -> Iterator[tuple[KeyPath, int]]:
+def _lines(node: yaml.Node, above: KeyPath, path: Path) -> Iterator[tuple[KeyPath, int]]:
+    """Every key path below `node` with its line; an item of a list has its number as key."""
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield (*above, str(number)), item.start_mark.line + 1
+            yield from _lines(item, (*above, str(number)), path)
+    if isinstance(node, yaml.MappingNode):
+        yield from _key_lines(node, above, path)
+
+
+def _key_lines(node: yaml.MappingNode, above: KeyPath, path: Path) -> Iterator[tuple[KeyPath, int]]:
     seen = set()
     for key_node, value in node.value:
         key, line = str(key_node.value), key_node.start_mark.line + 1
+        if key_node.tag not in _TEXT_TAGS:
+            raise UserError(f"{path}, line {line}: the key {key} is not text to YAML; put it in quotes.")
         if key in seen:
             raise UserError(f"{path}, line {line}: the key '{key}' stands twice.")
         seen.add(key)
         yield (*above, key), line
-        if isinstance(value, yaml.MappingNode):
-            yield from _lines(value, (*above, key), path)
+        yield from _lines(value, (*above, key), path)

@@ -60,7 +60,7 @@ def decode(path: str | Path) -> Decoded:
     if rate != SAMPLING_RATE_HZ:
         samples = _resample(samples / 32768 if pcm16 else samples, rate)
     if samples.dtype != np.int16:
-        samples = np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
+        samples = np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16, order="C")
     return Decoded(samples, rate, clipped)
 
 

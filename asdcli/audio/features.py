@@ -19,12 +19,10 @@ import torch
 
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.store import Store
-from asdcli.components import Component, build
+from asdcli.components import Component, build, check
 from asdcli.errors import UserError, WorkError
 
-BATCH_SAMPLES = (
-    1 << 21
-)  # 4 MiB of float32 in, a few times that out: large enough for the GPU, small enough for a laptop
+BATCH_SAMPLES = 1 << 21  # 8 MiB of float32 in, a few times that out: enough for the GPU, not too much for a laptop
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,8 @@ class Features:
 
 def feature_key(store: Store, frontend: Component, channel: int | str) -> str:
     """What the values depend on, as a short hash."""
-    text = json.dumps([store.fingerprint, frontend.model_dump(), channel], sort_keys=True)
+    params = check(FRONTENDS, "front end", frontend)  # a default written out is the same value, and the same key
+    text = json.dumps([store.fingerprint, frontend.name, params, channel], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
@@ -65,19 +64,20 @@ def cached_features(
 
 def _frame_counts(store: Store, module: Any) -> np.ndarray:
     lengths, inverse = np.unique(store.lengths, return_inverse=True)
-    counts = np.array([module.frames(int(n)) for n in lengths])
-    if (counts < 1).any():
-        short = int(np.flatnonzero(counts[inverse] < 1)[0])
+    try:
+        counts = np.array([module.frames(int(n)) for n in lengths])
+    except ValueError as error:  # front ends refuse a clip shorter than their window, so the shortest is at fault
+        short = store.clips.path[int(store.lengths.argmin())]
         raise UserError(
-            f"{store.clips.path[short]} has {store.lengths[short]} samples, too short for one frame of the front end.",
+            f"{short} is too short for the front end. {error}",
             "Remove the clip or use a front end with a shorter window.",
-        )
+        ) from None
     return counts[inverse]
 
 
 def _compute(
     store: Store,
-    module: torch.nn.Module,
+    module: Any,
     channel: int | str,
     offsets: np.ndarray,
     path: Path,
@@ -86,7 +86,7 @@ def _compute(
 ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    row_bytes = module.n_features * 4  # type: ignore[operator]
+    row_bytes = module.n_features * 4
     done = 0
     try:
         # Plain writes, not a memory map: a full disk is then an error to report and not a SIGBUS.

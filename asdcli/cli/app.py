@@ -90,7 +90,7 @@ def main() -> None:
             raise
         _fail(sentence, hint, 1)
     if code == INTERRUPTED:
-        _fail("Stopped. The same command goes on from here.", "", INTERRUPTED)
+        Terminal(Settings()).say("Stopped. The same command goes on from here.")
     sys.exit(code)
 
 

@@ -69,7 +69,9 @@ class Terminal(Ui):
 
             class Bar(Progress):
                 def show(self, done: float, figures: str = "") -> None:
-                    bars.update(bar, completed=done, **({"figures": figures} if figures else {}))
+                    bars.update(bar, completed=done)
+                    if figures:
+                        bars.update(bar, figures=figures)
 
             yield Bar()
 

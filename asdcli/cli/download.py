@@ -56,8 +56,12 @@ def download(
         f"{edition.name}: {edition.title}",
         ("set", "machine", "sections", "train", "test normal", "test anomaly", "test unlabelled"),
         [
-            (row.set_name, row.machine, " ".join(row.sections))
-            + tuple(str(n or "-") for n in (row.train, row.test_normal, row.test_anomaly, row.test_unlabelled))
+            (
+                row.set_name,
+                row.machine,
+                " ".join(row.sections),
+                *(str(n or "-") for n in (row.train, row.test_normal, row.test_anomaly, row.test_unlabelled)),
+            )
             for row in rows
         ],
     )
@@ -65,9 +69,9 @@ def download(
 
 
 def _make_demo(output: Output, seed: int) -> None:
-    from asdcli.audio.demo import generate_demo
+    from asdcli.audio.demo import CLIPS, generate_demo
 
-    with output.ui.progress("make demo data", 1) as progress:
+    with output.ui.progress("make demo data", CLIPS) as progress:
         generate_demo(output.workspace.root, seed, progress.show)
     output.workspace.remember(edition="demo")
     output.ui.say("The demo data are synthetic: generated machines, not a DCASE data set.")

@@ -73,14 +73,12 @@ def _given(output: Output, paths: list[Path], data: str | None) -> tuple[Edition
 
 def _own(output: Output, **chosen: Any) -> tuple[Edition, list[ScoreFolder]]:
     """The scores of the recipe's members, brought up to date, and its ensemble if there is one."""
-    from asdcli.pipeline.scorefolders import open_score_folder
-    from asdcli.pipeline.systems import ensemble_folder, member_folders
+    from asdcli.pipeline.systems import current_ensemble, ensemble_folder, member_folders
 
     selection = options.selection_of(output, **chosen)
     folders = member_folders(selection)
-    ensemble = ensemble_folder(selection)
-    if ensemble.is_dir():
-        folders.append(open_score_folder(output.workspace, output.ui, ensemble, selection.edition))
+    if ensemble_folder(selection).is_dir():
+        folders.append(current_ensemble(selection))
     return selection.edition, folders
 
 

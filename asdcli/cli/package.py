@@ -68,9 +68,10 @@ def package_submission(
 
     parse_label(label)
     authors = [parse_author(text) for text in author]
+    description: dict[str, Any] = {}
     if folders:
         edition, opened = _given(output, folders, data)
-        title, counted, description = folders[0].name, None, {}
+        title, counted = folders[0].name, None
     else:
         selection = options.selection_of(output, recipe=recipe, data=data, seed=seed, device=device, profile=profile)
         edition, opened, counted, description = _ensemble(selection)
@@ -94,22 +95,18 @@ def _given(output: Output, paths: list[Path], data: str | None) -> tuple[Edition
 
 
 def _ensemble(selection: Selection) -> tuple[Edition, list[ScoreFolder], int, dict[str, Any]]:
-    """The recipe's ensemble, made first if it is not there, its members' parameters, and what meta.yaml says of it."""
+    """The recipe's ensemble, brought up to date, its members' parameters, and what meta.yaml says of it."""
     from asdcli.pipeline.describe import count_parameters
-    from asdcli.pipeline.scorefolders import open_score_folder
-    from asdcli.pipeline.systems import ensemble_folder, fuse_recipe
+    from asdcli.pipeline.systems import current_ensemble
     from asdcli.workspace import Made
 
-    place = ensemble_folder(selection)
-    if not Made(place).read():
-        fuse_recipe(selection, None, "train", None)
-    opened = open_score_folder(selection.workspace, selection.ui, place, selection.edition)
+    ensemble = current_ensemble(selection)
     counted = sum(count_parameters(selection.method(member, None)) for member in selection.members)
-    fused = len(Made(place).read()["all"]["weights"])
+    fused = len(Made(ensemble.path).read()["all"]["weights"])
     description: dict[str, Any] = dict(selection.recipe.header.submission)
     if fused > 1:
         description |= {"ensemble_method_subsystem_count": fused, "decision_making": "average"}
-    return selection.edition, [opened], counted, description
+    return selection.edition, [ensemble], counted, description
 
 
 def _check(output: Output, path: Path, data: str | None) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from asdcli.detection.bank import Bank, Embeddings, need, packed_trace_weights, unpack_symmetric
 from asdcli.errors import UserError
 
-RIDGE = 1e-9  # relative; keeps the inverse finite when a feature's residual is constant
+FLOOR = 1e-6  # of the largest variance: what is below it in float32 moments is rounding, of either sign
 
 
 class SelectiveMahalanobis:
@@ -65,9 +65,10 @@ class SelectiveMahalanobis:
         return [pairs[0], pairs[-1]]
 
     def _inverse(self, total: np.ndarray, clips: int) -> np.ndarray:
-        covariance = unpack_symmetric(total) / clips
-        covariance[np.diag_indices_from(covariance)] += RIDGE * np.trace(covariance) / len(covariance) + 1e-300
-        return np.linalg.inv(covariance)
+        """Inverse of the mean second moment; directions that the clips leave (almost) empty get the variance FLOOR."""
+        variances, axes = np.linalg.eigh(unpack_symmetric(total) / clips)
+        variances = np.maximum(variances, FLOOR * variances[-1] + np.finfo(np.float32).tiny)
+        return (axes / variances) @ axes.T
 
     def _distance(self, inverse: np.ndarray, moments: np.ndarray, means: np.ndarray) -> np.ndarray:
         if self.average == "official_code":

@@ -37,7 +37,7 @@ def check_components(recipe: Recipe, method: Method) -> None:
             check(registry, kind, component)
         except ComponentError as error:
             key = (*path, *error.path)
-            raise UserError(f"{recipe.place(*key)}: {'.'.join(key)}: {error}.") from None
+            raise UserError(f"{method.place(*key)}: {'.'.join(key)}: {error}.") from None
 
 
 def resolved(method: Method) -> dict[str, Any]:

@@ -6,10 +6,11 @@ otherwise, and averaged with weights.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -56,36 +57,68 @@ def run(
         ui.warn(
             "Scores are normalised with statistics of the test clips: against the challenge rules on evaluation sets."
         )
-    trains = [folder.read_train() for folder in used]
-    _need_training_scores(used, trains, norm)
     relative = [float(weights[folder.name]) for folder in used]
-    total = sum(relative)
-    for set_name in sets:
-        scores = _aligned(used, set_name)
-        norms = _normalisations(trains if norm == "train" else scores, norm)
-        fused = {
-            unit: (clips, _fuse(unit, [s[unit][1] for s in scores], norms, relative))
-            for unit, (clips, _) in scores[0].items()
-        }
-        train = _fuse_training(trains, norms, relative)
-        for unit, (clips, values) in fused.items():
-            write_values(out / set_name / score_name(edition, unit), clips, values)
-            if edition.decision_file:
-                decisions = _decide(unit, clips, values, train, used, relative, set_name)
-                if decisions is None:
-                    ui.warn(
-                        f"{unit}: no training scores and no decision files to decide from; only scores are written."
-                    )
-                else:
-                    write_values(out / set_name / decision_name(edition, unit), clips, decisions)
-        for unit, values in train.items():
-            write_values(out / "train" / score_name(edition, unit), trains[0][unit][0], values)
-    shares = {folder.name: weight / total for folder, weight in zip(used, relative, strict=True)}
-    about = {"edition": edition.name, "normalisation": norm, "oracle": oracle, "weights": shares}
-    write_atomic(out / "weights.yaml", yaml.safe_dump(about, sort_keys=False).encode())
-    sources = {folder.name: str(folder.path) for folder in used}
-    Made(out).write(fingerprint({**about, "sources": sources}), ["weights.yaml"], sources=sources, **about)
+    shares = {folder.name: weight / sum(relative) for folder, weight in zip(used, relative, strict=True)}
+    about: dict[str, Any] = {"edition": edition.name, "normalisation": norm, "oracle": oracle, "weights": shares}
+    made_from = fingerprint({**about, "sources": [_content(folder) for folder in used]})
+    if not Made(out).is_fresh(made_from):
+        files = _write(ui, edition, used, relative, norm, sets, out)
+        write_atomic(out / "weights.yaml", yaml.safe_dump(about, sort_keys=False).encode())
+        _remove_others(out, files)
+        sources = {folder.name: str(folder.path) for folder in used}
+        Made(out).write(made_from, ["weights.yaml", *files], sources=sources, **about)
     return Fused(out, shares, tuple(sets))
+
+
+def _write(
+    ui: Ui,
+    edition: Edition,
+    folders: Sequence[ScoreFolder],
+    weights: Sequence[float],
+    norm: Norm,
+    sets: Sequence[str],
+    out: Path,
+) -> list[str]:
+    """Write the fused files of all sets and of the training clips; returns their names below `out`."""
+    trains = [folder.read_train() for folder in folders]
+    _need_training_scores(folders, trains, norm)
+    files = []
+    for set_name in sets:
+        scores = _aligned(folders, set_name)
+        norms = _normalisations(trains if norm == "train" else scores, norm)
+        train = _fuse_training(trains, norms, weights)
+        for unit, (clips, _) in scores[0].items():
+            values = _fuse(unit, [system[unit][1] for system in scores], norms, weights)
+            files.append(f"{set_name}/{score_name(edition, unit)}")
+            write_values(out / files[-1], clips, values)
+            if edition.decision_file is None:
+                continue
+            decisions = _decide(unit, clips, values, train, folders, weights, set_name)
+            if decisions is None:
+                ui.warn(f"{unit}: no training scores and no decision files to decide from; only scores are written.")
+                continue
+            files.append(f"{set_name}/{decision_name(edition, unit)}")
+            write_values(out / files[-1], clips, decisions)
+        for unit, values in train.items():
+            files.append(f"train/{score_name(edition, unit)}")
+            write_values(out / files[-1], trains[0][unit][0], values)
+    return files
+
+
+def _content(folder: ScoreFolder) -> str:
+    """A hash of every file that a fusion reads."""
+    hashed = hashlib.sha256()
+    for files in (*folder.scores.values(), *folder.decisions.values(), folder.train):
+        for path in files.values():
+            hashed.update(path.name.encode() + path.read_bytes())
+    return hashed.hexdigest()
+
+
+def _remove_others(out: Path, files: Sequence[str]) -> None:
+    """Files of an earlier fusion in this folder that this one does not have; nobody else's files are touched."""
+    before = Made(out).read().get("all", {}).get("files", [])
+    for name in set(before) - {*files, "weights.yaml"}:
+        (out / name).unlink(missing_ok=True)
 
 
 def _need_training_scores(folders: Sequence[ScoreFolder], trains: Sequence[dict[Unit, Values]], norm: Norm) -> None:

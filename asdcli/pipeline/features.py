@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from asdcli.audio.clips import ClipTable, concat, scan_clips
 from asdcli.audio.features import Features, cached_features
 from asdcli.audio.store import Store, build_store
@@ -23,6 +25,12 @@ class MachineStores:
     @property
     def fingerprint(self) -> list[str]:
         return [store.fingerprint for store in self.stores.values()]
+
+    @property
+    def training_fingerprint(self) -> list[str]:
+        """Of the training clips alone: test clips that arrive later leave trained weights fresh."""
+        stores = self.stores.values()
+        return [store.fingerprint_of(np.flatnonzero(store.clips.split == "train")) for store in stores]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from asdcli.errors import unknown
 from asdcli.pipeline import ensemble, score
 from asdcli.pipeline.scorefolders import ScoreFolder, open_score_folder
 from asdcli.pipeline.selection import Selection
+from asdcli.workspace import Made
 
 
 def member_folders(selection: Selection) -> list[ScoreFolder]:
@@ -20,6 +21,14 @@ def member_folders(selection: Selection) -> list[ScoreFolder]:
         for member in selection.members
         for detector in selection.method(member, None).detectors
     ]
+
+
+def current_ensemble(selection: Selection) -> ScoreFolder:
+    """The recipe's ensemble, brought up to date in the way it was made, or made with the defaults."""
+    place = ensemble_folder(selection)
+    made = Made(place).read().get("all", {})
+    fuse_recipe(selection, None, made.get("normalisation", "train"), None)
+    return open_score_folder(selection.workspace, selection.ui, place, selection.edition)
 
 
 def ensemble_folder(selection: Selection, system: str | None = None) -> Path:

@@ -40,8 +40,8 @@ def run(selection: Selection) -> list[Done]:
 
 
 def run_fingerprint(selection: Selection, method: Method, stores: list[MachineStores]) -> str:
-    """What the weights depend on: method, seed, and the content of the stores they are trained on."""
-    contents = [store.fingerprint for store in stores]
+    """What the weights depend on: method, seed, and the training clips."""
+    contents = [store.training_fingerprint for store in stores]
     return fingerprint({"method": method.training(), "seed": selection.seed, "stores": contents})
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -25,11 +27,14 @@ class Checkpoint:
         self._saved_at = time.monotonic()
         self._cost = 0.0
 
-    def load(self, device: torch.device) -> dict[str, Any] | None:
-        """The saved state, or None when there is none for this fingerprint."""
+    def load(self) -> dict[str, Any] | None:
+        """The saved state, on the CPU, or None when there is none for this fingerprint or it cannot be read.
+
+        On the CPU, because Adam counts its steps there: on a GPU each update would wait for the counts.
+        """
         try:
-            loaded = torch.load(self.path, map_location=device, weights_only=True)
-        except (OSError, RuntimeError, EOFError):
+            loaded = torch.load(self.path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, UnpicklingError):
             return None
         same = isinstance(loaded, dict) and loaded.get("fingerprint") == self.fingerprint
         return loaded if same else None
@@ -49,7 +54,8 @@ class Checkpoint:
                 f"Cannot save the checkpoint {self.path}: {error}.", "Free some space; then the same command goes on."
             ) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - began
 
@@ -73,4 +79,4 @@ class RunLog:
     def cut(self, size: int) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
-            file.truncate(size)
+            file.truncate(min(size, file.tell()))

@@ -7,6 +7,7 @@ was killed anywhere and started again ends, on the CPU, with the same weights to
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ from asdcli.nn import OPTIMIZERS, SCHEDULES
 from asdcli.recipe import Stage
 from asdcli.training import SAMPLERS
 from asdcli.training.checkpoint import Checkpoint, RunLog
-from asdcli.training.seeds import derive_seed, generator
+from asdcli.training.seeds import generator, seed_layers
 from asdcli.training.split import split_examples
 from asdcli.training.task import Task, freeze, train_mode
 from asdcli.training.views import Batch, View
@@ -31,7 +32,7 @@ CHECK_EVERY = 100  # steps between looks at the loss: each look waits for the GP
 
 @dataclass
 class Position:
-    """How far a stage has come. Of the current epoch: `batch` batches, `seen` examples and the `sums` of their losses."""
+    """How far a stage has come. Of this epoch: `batch` batches, `seen` examples, `sums` of their losses."""
 
     step: int = 0
     epoch: int = 0
@@ -65,7 +66,7 @@ class StageLoop:
         self.sampler = build(SAMPLERS, "sampler", stage.sampler, view, train, stage.batch_size)
         if self.sampler.batches < 1:
             raise UserError(f"Stage {name} has too few examples ({len(train)}) for one batch.")
-        self.total_steps = stage.steps or stage.epochs * self.sampler.batches  # type: ignore[operator]
+        self.total_steps = stage.steps or stage.epochs * self.sampler.batches
         weights = [parameter for parameter in task.parameters() if parameter.requires_grad]
         if not weights:
             raise UserError(f"Stage {name} freezes every parameter; nothing is left to train.")
@@ -112,12 +113,13 @@ class StageLoop:
     def _step(self, examples: Tensor) -> dict[str, Tensor]:
         """One batch forward and backward, and an update when enough batches have gathered. Detached float64 losses."""
         stage = self.stage
-        torch.manual_seed(derive_seed(self.seed, self.name, "step", self.at.step))
+        seed_layers(self.device, self.seed, self.name, "step", self.at.step)
         batch = self.view.batch(examples, generator(self.seed, self.name, "batch", self.at.step))
         losses = self._forward(batch, self.at.step)
-        (losses["loss"] / stage.accumulate).backward()
+        update, updates = self.at.step // stage.accumulate, -(-self.total_steps // stage.accumulate)
+        gathered = min(stage.accumulate, self.total_steps - update * stage.accumulate)  # the last update may have fewer
+        (losses["loss"] / gathered).backward()
         if (self.at.step + 1) % stage.accumulate == 0 or self.at.step + 1 == self.total_steps:
-            update, updates = self.at.step // stage.accumulate, -(-self.total_steps // stage.accumulate)
             for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
                 group["lr"] = rate * self._factor(update, updates)
             if stage.gradient_clip_norm is not None:
@@ -139,6 +141,7 @@ class StageLoop:
         record["lr"] = self.optimizer.param_groups[0]["lr"]
         if len(self.held_out):
             record["validation_loss"] = self._validate()
+            self._check_finite(record["validation_loss"])
             if record["validation_loss"] < self.at.best_loss:
                 self.at.best_loss, self.at.best_epoch = record["validation_loss"], self.at.epoch
                 if self.stage.keep == "best":
@@ -159,6 +162,7 @@ class StageLoop:
         self.task.eval()
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for index, examples in enumerate(self.held_out.split(self.stage.batch_size)):
+            seed_layers(self.device, self.seed, self.name, "validation", index)
             batch = self.view.batch(examples, generator(self.seed, self.name, "validation", index))
             total += self._forward(batch, index)["loss"].double() * len(examples)
         return float(total) / len(self.held_out)
@@ -169,7 +173,7 @@ class StageLoop:
         progress.show(self.at.step, f"loss {loss:.4g}, {examples_per_s / self._examples_per_clip:.0f} clips/s")
 
     def _check_finite(self, loss: float) -> None:
-        if not loss < float("inf"):
+        if not math.isfinite(loss):
             raise WorkError(
                 f"The loss of stage {self.name} is {loss} at step {self.at.step}; training stopped.",
                 "Lower the learning rate, or look for clips with extreme values.",

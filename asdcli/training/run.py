@@ -32,7 +32,7 @@ def train(
 ) -> dict[str, Tensor]:
     """Train all stages, going on from the checkpoint in `folder` if it is of this fingerprint. Returns the weights."""
     checkpoint, log = Checkpoint(folder / "checkpoint.pt", fingerprint), RunLog(folder / "log.jsonl")
-    saved = checkpoint.load(device)
+    saved = checkpoint.load()
     log.cut(saved["log_size"] if saved else 0)
     if saved:
         ui.say(f"{title}: going on at stage {saved['stage']}, step {saved['at']['step']}")

@@ -20,3 +20,14 @@ def derive_seed(*parts: int | str) -> int:
 def generator(*parts: int | str) -> torch.Generator:
     """A CPU generator seeded with `derive_seed(*parts)`."""
     return torch.Generator().manual_seed(derive_seed(*parts))
+
+
+def seed_layers(device: torch.device, *parts: int | str) -> None:
+    """Seed torch's own generator of the device, which dropout and the like draw from.
+
+    `torch.manual_seed` would do, but asks every kind of device torch knows: 160 microseconds at every step.
+    """
+    seed = derive_seed(*parts)
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)

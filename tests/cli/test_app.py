@@ -9,9 +9,8 @@ import pytest
 
 from asdcli.cli.app import hoist_globals
 
-COMMANDS = (
-    "download features train embed score ensemble evaluate package-submission recipes doctor".split()
-)
+COMMANDS = ["download", "features", "train", "embed", "score", "ensemble", "evaluate", "recipes", "doctor"]
+COMMANDS += ["package-submission"]
 
 
 def test_bare_asd_prints_help(asd) -> None:

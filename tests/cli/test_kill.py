@@ -27,7 +27,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def prepare(folder: Path) -> None:
-    write_tree(folder / "root", train=30, seconds=1.0)
+    write_tree(folder / "root", train=20, seconds=1.0)
     (folder / "quick").mkdir()
     (folder / "quick" / "recipe.yaml").write_text(
         """
@@ -41,14 +41,14 @@ model: {name: dense_autoencoder, hidden: 32, layers: 2}
 stages:
   first:
     task: reconstruction
-    epochs: 12
+    epochs: 6
     batch_size: 16
     optimizer: {name: adam, lr: 0.001}
     validation: {fraction: 0.2}
     keep: best
   second:
     task: reconstruction
-    steps: 1500
+    steps: 600
     batch_size: 16
     accumulate: 3
     optimizer: {name: sgd, lr: 0.001, momentum: 0.9}
@@ -101,7 +101,7 @@ def test_a_killed_training_ends_with_the_same_weights(undisturbed: Path, tmp_pat
     started = time.monotonic()
     start(undisturbed, "train").communicate()
     start_up_s = time.monotonic() - started
-    kills = kill_until_done(tmp_path, "train", random.Random(seed), start_up_s + 4.0, most=6)
+    kills = kill_until_done(tmp_path, "train", random.Random(seed), start_up_s + 2.5, most=5)
     expected, resumed = tree_bytes(run_folder(undisturbed)), tree_bytes(run_folder(tmp_path))
     assert kills > 0
     assert resumed["weights.safetensors"] == expected["weights.safetensors"]

@@ -74,6 +74,15 @@ def test_a_changed_clip_is_noticed_by_the_machines_that_hold_it(tree: Path) -> N
     assert fresh == {"ae SynBearing": True, "ae SynFan": False, "ae SynPump": True}
 
 
+def test_a_changed_test_clip_is_scored_again_without_training(tree: Path) -> None:
+    score.run(smoke(tree, machines=["SynFan"]))
+    clip = next((tree / "data" / "demo" / "dev_data" / "raw" / "SynFan" / "test").glob("*.wav"))
+    write_clip(clip, machine_sound(999, 310))
+    assert train.run(smoke(tree, machines=["SynFan"]))[0].fresh
+    assert not embed.run(smoke(tree, machines=["SynFan"]))[0].fresh
+    assert not any(entry.fresh for entry in score.run(smoke(tree, machines=["SynFan"])))
+
+
 def test_touching_a_clip_repacks_but_does_not_retrain(tree: Path) -> None:
     train.run(smoke(tree))
     clip = next((tree / "data" / "demo" / "dev_data" / "raw" / "SynFan" / "train").glob("*.wav"))
@@ -95,7 +104,9 @@ def test_seeds_have_folders_and_weights_of_their_own(tree: Path) -> None:
     one = train.run(smoke(tree, machines=["SynFan"]))[0]
     two = train.run(smoke(tree, machines=["SynFan"], seed=1))[0]
     assert one.path != two.path
-    assert (Path(one.path) / "weights.safetensors").read_bytes() != (Path(two.path) / "weights.safetensors").read_bytes()
+    assert (Path(one.path) / "weights.safetensors").read_bytes() != (
+        Path(two.path) / "weights.safetensors"
+    ).read_bytes()
 
 
 def test_a_run_says_what_it_was_made_from(tree: Path) -> None:
@@ -182,5 +193,7 @@ def test_own_data_without_an_edition(tmp_path: Path) -> None:
         write_clip(raw / "test" / "anomaly" / f"{index}.wav", machine_sound(200 + index, 150, knock=True))
     selection = smoke(tmp_path / "root", data="mine")
     score.run(selection)
-    names, _ = read_values(score.score_folder(selection, "ae", "mse") / "dev" / "anomaly_score_press_section_00_test.csv")
+    names, _ = read_values(
+        score.score_folder(selection, "ae", "mse") / "dev" / "anomaly_score_press_section_00_test.csv"
+    )
     assert sorted(names) == sorted(f"{label}/{i}.wav" for label in ("normal", "anomaly") for i in range(6))

@@ -14,14 +14,14 @@ Fault = Callable[[Running, float], None]
 
 def outer_race(run: Running, amount: float) -> None:
     """A pit in the outer race: every ball strikes it, always in the load zone, so all strikes are about as hard."""
-    run.force += run.hits(OUTER_RACE_ORDER, 0.01, 0.12 * amount * run.load)
+    run.force += run.hits(OUTER_RACE_ORDER, 0.01, 0.14 * amount * run.load)
 
 
 def inner_race(run: Running, amount: float) -> None:
     """A pit in the inner race turns with the shaft through the load zone: strikes rise and fall once per turn."""
     times = strikes(run.rng, run.phase, INNER_RACE_ORDER, 0.01)
     zone = np.maximum(0.0, np.cos(np.interp(times, np.arange(len(run.phase)), run.phase)))
-    run.force += impulses(len(run.phase), times, 0.2 * amount * run.load * zone)
+    run.force += impulses(len(run.phase), times, 0.22 * amount * run.load * zone)
 
 
 def imbalance(run: Running, amount: float) -> None:
@@ -42,12 +42,12 @@ def loose_part(run: Running, amount: float) -> None:
 
 
 def slipping(run: Running, amount: float) -> None:
-    """A belt lets go about twice a second: the speed dips by up to 30 %. To be applied before the machine sounds."""
+    """A belt lets go about twice a second: the speed dips by up to a quarter. To be applied before the machine sounds."""
     n = len(run.phase)
     starts = run.rng.uniform(0, n, max(1, round(2.0 * n / SAMPLE_RATE_HZ)))
     dips = np.exp(-(((np.arange(n) - starts[:, None]) / (0.12 * SAMPLE_RATE_HZ)) ** 2)).max(axis=0)
     steps = np.diff(run.phase, prepend=run.phase[0])
-    run.phase = run.phase[0] + np.cumsum(steps * (1 - 0.3 * amount * dips))
+    run.phase = run.phase[0] + np.cumsum(steps * (1 - 0.25 * amount * dips))
 
 
 def worn_tooth(run: Running, amount: float) -> None:
@@ -59,8 +59,8 @@ def worn_tooth(run: Running, amount: float) -> None:
 
 def clogged(run: Running, amount: float) -> None:
     """Blocked blades move less air and stall: blade-pass tones fall, broadband noise rises."""
-    run.tones *= 1 - 0.7 * amount
-    run.force *= 1 + 0.6 * amount
+    run.tones *= 1 - 0.8 * amount
+    run.force *= 1 + 0.7 * amount
 
 
 def cavitation(run: Running, amount: float) -> None:

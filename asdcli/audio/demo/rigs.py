@@ -64,7 +64,7 @@ RIGS = (
         "dev", "SynFan", "00", 1.6, partial(machines.fan, blades=7),
         ((350.0, 0.3, 0.6), (1200.0, 0.3, 0.5), (2900.0, 0.1, 0.4), (5200.0, 0.2, 0.4)),
         (faults.clogged, faults.imbalance, faults.loose_part, faults.slipping),
-        Conditions((20, 22, 24), (2, 3), ("A", "B")),
+        Conditions((20, 22, 24), (2, 3), ("A",)),
         Conditions((27,), (1,), ("C",)),
         attributes=("spd", "bkg"),
     ),
@@ -86,7 +86,7 @@ RIGS = (
     ),
     Rig(
         "eval", "SynPump", "00", 2.5, partial(machines.pump, vanes=6),
-        ((410.0, 0.1, 0.6), (1100.0, 0.08, 0.5), (2600.0, 0.08, 0.4), (4700.0, 0.1, 0.5)),
+        ((410.0, 0.06, 0.5), (1100.0, 0.05, 0.5), (2600.0, 0.05, 0.4), (4700.0, 0.05, 0.5)),
         (faults.cavitation, faults.outer_race, faults.imbalance, faults.slipping),
         Conditions((24, 25), (2, 3), ("A", "B")),
         Conditions((29, 30), (1,), ("C",)),

@@ -10,7 +10,7 @@ from asdcli.audio.demo import faults
 from asdcli.audio.demo.faults import Fault
 from asdcli.audio.demo.machines import Running
 from asdcli.audio.demo.rigs import Point, Rig
-from asdcli.audio.demo.signals import SAMPLE_RATE_HZ, Array, coloured_noise, impulses, ring, shaft_phase
+from asdcli.audio.demo.signals import SAMPLE_RATE_HZ, Array, coloured_noise, impulses, orders, ring, shaft_phase
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,14 @@ class Hall:
     level: float  # RMS of its noise
     slope: float  # how steeply the noise falls; 1: pink
     hum: float  # amplitude of the mains hum
-    neighbour_hz: float  # whine of another machine
+    whine: float  # mean amplitude of another machine nearby
+    whine_hz: float  # and its pitch
 
 
 HALLS = {
-    "A": Hall(0.010, 1.0, 0.003, 310.0),
-    "B": Hall(0.014, 1.2, 0.006, 470.0),
-    "C": Hall(0.018, 0.7, 0.004, 730.0),
+    "A": Hall(0.010, 1.0, 0.003, 0.001, 310.0),
+    "B": Hall(0.013, 1.2, 0.006, 0.0025, 470.0),
+    "C": Hall(0.015, 0.9, 0.004, 0.0035, 730.0),
 }
 
 
@@ -41,7 +42,7 @@ def record(rng: np.random.Generator, rig: Rig, point: Point, fault: Fault | None
     if fault is not None and fault is not faults.slipping:
         fault(run, amount)
     sound = run.tones + ring(run.force, rig.modes) + factory(rng, n, HALLS[point.bkg])
-    gain = 10 ** (rng.normal(0.0, 2.0) / 20)  # no two recordings have the microphone in quite the same place
+    gain = 10 ** (rng.normal(0.0, 2.5) / 20)  # no two recordings have the microphone in quite the same place
     return np.clip(np.round(32767 * gain * sound), -32768, 32767).astype(np.int16)
 
 
@@ -49,7 +50,11 @@ def factory(rng: np.random.Generator, n: int, hall: Hall) -> Array:
     """Background `[n]`: coloured noise, mains hum, a neighbour's whine, and now and then something falls far away."""
     turn = 2 * np.pi * np.arange(n) / SAMPLE_RATE_HZ
     noise = hall.level * 10 ** (rng.normal(0.0, 1.5) / 20) * coloured_noise(rng, n, hall.slope)
-    whine = 0.002 * rng.exponential(1.0) * np.cos(hall.neighbour_hz * rng.normal(1.0, 0.01) * turn)
+    whine = (
+        hall.whine
+        * rng.exponential(1.0)
+        * orders(rng, hall.whine_hz * rng.normal(1.0, 0.02) * turn, (1.0, 0.6, 0.4, 0.3))
+    )
     hum = sum(hall.hum / k * np.cos(50 * k * turn + rng.uniform(0, 2 * np.pi)) for k in (1, 2, 3, 5))
     falls = rng.uniform(0, n - 1, rng.poisson(0.5 * n / SAMPLE_RATE_HZ))
     metal = [(natural_hz, 0.01, 0.4) for natural_hz in rng.uniform(500.0, 4000.0, 3)]

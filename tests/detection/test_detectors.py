@@ -1,0 +1,95 @@
+"""Every registered detector, built with its defaults: fitted on a bank, scoring, leaving its own clips out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asdcli.components import Component, build
+from asdcli.detection import DETECTORS
+from asdcli.detection.bank import Bank, Embeddings
+from asdcli.errors import UserError
+
+FEATURES = 4
+
+
+def embeddings(clips: int, loudness: float = 1.0, seed: int = 0) -> Embeddings:
+    """What tasks make of clips, by every name that a detector may ask for."""
+    rng = np.random.default_rng(seed)
+    rows = loudness * (rng.standard_normal((clips, 50, FEATURES)) + 0.1)
+    moments = np.einsum("cri,crj->cij", rows, rows) / rows.shape[1]
+    upper = np.triu_indices(FEATURES)
+    return {
+        "residual_mean": rows.mean(1).astype(np.float32),
+        "residual_moment": moments[:, upper[0], upper[1]].astype(np.float32),
+    }
+
+
+def bank(clips: int = 12) -> Bank:
+    domain = np.where(np.arange(clips) % 4 == 0, "target", "source")
+    return Bank(embeddings(clips), domain, np.full(clips, "00"))
+
+
+def fitted(name: str, training: Bank | None = None) -> Any:
+    detector = build(DETECTORS, "detector", Component(name=name))
+    detector.fit(training or bank())
+    return detector
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_scores_are_finite_and_one_per_clip(name: str) -> None:
+    detector = fitted(name)
+    for scores, clips in ((detector.score(embeddings(7, seed=1)), 7), (detector.score_bank(), 12)):
+        assert scores.shape == (clips,)
+        assert scores.dtype == np.float64
+        assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_larger_is_more_anomalous(name: str) -> None:
+    detector = fitted(name)
+    normal, anomalous = detector.score(embeddings(20, seed=1)), detector.score(embeddings(20, 3.0, seed=2))
+    assert normal.max() < anomalous.min()
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_score_does_not_depend_on_the_other_clips(name: str) -> None:
+    detector, clips = fitted(name), embeddings(6, seed=1)
+    alone = [detector.score({key: values[i : i + 1] for key, values in clips.items()})[0] for i in range(6)]
+    np.testing.assert_allclose(detector.score(clips), alone, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_clip_of_the_bank_is_scored_as_if_it_were_not_in_it(name: str) -> None:
+    training = bank()
+    expected = []
+    for clip in range(len(training.domain)):
+        others = np.arange(len(training.domain)) != clip
+        rest = {key: values[others] for key, values in training.embeddings.items()}
+        detector = fitted(name, Bank(rest, training.domain[others], training.section[others]))
+        expected.append(detector.score({key: values[~others] for key, values in training.embeddings.items()})[0])
+    np.testing.assert_allclose(fitted(name, training).score_bank(), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("domain", ["source", "target", ""])
+def test_a_bank_of_one_domain_is_enough(name: str, domain: str) -> None:
+    training = Bank(embeddings(5), np.full(5, domain), np.full(5, "00"))
+    detector = fitted(name, training)
+    assert np.isfinite(detector.score(embeddings(3, seed=1))).all()
+    assert np.isfinite(detector.score_bank()).all()
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_bank_of_one_clip_is_enough(name: str) -> None:
+    detector = fitted(name, Bank(embeddings(1), np.array(["target"]), np.array(["00"])))
+    assert np.isfinite(detector.score_bank()).all()
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_missing_embedding_is_the_users_error(name: str) -> None:
+    odd = {"logits": np.zeros((3, 2))}
+    with pytest.raises(UserError, match=f"Detector {name} needs the embedding '.*makes: logits"):
+        fitted(name, Bank(odd, np.full(3, "source"), np.full(3, "00")))

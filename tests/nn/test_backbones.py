@@ -1,0 +1,72 @@
+"""Every registered network: built with its defaults, trained on one batch, saved and loaded. A new one is tested too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from asdcli.components import Component, build
+from asdcli.nn import BACKBONES
+
+SHAPES: dict[str, tuple[int, ...]] = {}  # one example, where a network does not take five frames of sixteen features
+
+
+def network(name: str, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    module: nn.Module = build(BACKBONES, "model", Component(name=name), SHAPES.get(name, (5, 16)))
+    return module
+
+
+def examples(name: str, count: int = 8) -> Tensor:
+    return torch.randn(count, *SHAPES.get(name, (5, 16)), generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_network_overfits_one_batch(name: str) -> None:
+    model, x = network(name), examples(name)
+    target = torch.randn(model(x).shape, generator=torch.Generator().manual_seed(2))
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    losses = []
+    for _ in range(200):
+        loss = nn.functional.mse_loss(model(x), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    model = network(name)
+    model(examples(name)).square().sum().backward()
+    assert [key for key, value in model.named_parameters() if value.grad is None or not value.grad.isfinite().all()] == []
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_weights_round_trip_through_a_file(name: str, tmp_path: Path) -> None:
+    model, x = network(name), examples(name)
+    model(x)  # moves the statistics of batch norms
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    other = network(name, seed=1)
+    assert not torch.equal(other.eval()(x), model.eval()(x))
+    other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    assert torch.equal(other.eval()(x), model.eval()(x))
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_initial_weights_depend_on_the_seed_alone(name: str) -> None:
+    one, same, other = network(name), network(name), network(name, seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_one_example_at_a_time_gives_the_same(name: str) -> None:
+    model, x = network(name).eval(), examples(name)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.cat([model(x[i : i + 1]) for i in range(len(x))]), model(x))

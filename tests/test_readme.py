@@ -1,0 +1,90 @@
+"""Every command that the README shows, run in its order in one folder, as a newcomer would."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import machine_sound, write_clip
+
+from asdcli.challenge.editions import load_edition
+from asdcli.challenge.scorefiles import Unit, decision_name, score_name, write_values
+from asdcli.challenge.truth import truth_from_clips, write_truth
+from asdcli.recipe import RECIPES
+
+REPOSITORY = Path(__file__).parent.parent
+BLOCKS = re.findall(r"```sh\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+COMMANDS = [line.split("  # ")[0].strip() for block in BLOCKS for line in block.splitlines() if line.startswith("asd ")]
+
+
+def what_the_reader_has(folder: Path) -> None:
+    """The folders that the README speaks of as the reader's own."""
+    tree = folder / "dcase2020_tree" / "dev_data" / "raw" / "ToyCar"
+    for index in range(12):
+        write_clip(tree / "train" / f"normal_id_01_{index:08d}.wav", machine_sound(index, 200))
+    for label in ("normal", "anomaly"):
+        for index in range(4):
+            sound = machine_sound(50 + index, 200, knock=label == "anomaly")
+            write_clip(tree / "test" / f"{label}_id_01_{index:08d}.wav", sound)
+            write_clip(folder / "my_recordings" / "press" / "test" / label / f"{index}.wav", sound)
+    shutil.copytree(tree / "train", folder / "my_recordings" / "press" / "train")
+    shutil.copytree(RECIPES / "baseline_ae", folder / "my_recipe")
+    rng = np.random.default_rng(0)
+    dev = [
+        f"section_00_{domain}_test_{label}_{index:04d}.wav"
+        for domain in ("source", "target")
+        for label in ("normal", "anomaly")
+        for index in range(10)
+    ]
+    edition, unit = load_edition("dcase2022"), Unit("fan", "00")
+    for name in ("my_scores", "their_scores"):
+        write_values(folder / name / score_name(edition, unit), dev, rng.random(len(dev)))
+        write_values(folder / name / decision_name(edition, unit), dev, rng.integers(0, 2, len(dev)))
+    edition, unit = load_edition("dcase2023"), Unit("Vacuum", "00")
+    clips = [f"section_00_{index:04d}.wav" for index in range(200)]
+    write_values(folder / "my_eval_scores" / score_name(edition, unit), clips, rng.random(200))
+    rows = [("Vacuum", "00", clip, i % 2, ("source", "target")[i // 2 % 2]) for i, clip in enumerate(clips)]
+    write_truth(folder / "ground_truth", edition, truth_from_clips(rows))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    what_the_reader_has(folder)
+    return folder
+
+
+def test_the_readme_shows_every_command() -> None:
+    shown = {shlex.split(command)[1] for command in COMMANDS}
+    assert shown >= {"download", "train", "embed", "score", "ensemble", "evaluate", "package-submission"}
+    assert shown >= {"recipes", "doctor"}
+
+
+def test_the_demo_script_runs_the_commands_of_the_readme() -> None:
+    script = (REPOSITORY / "bench" / "demo.sh").read_text().replace("\\\n", " ")
+    ran = [shlex.split(line)[1:] for line in script.splitlines() if line.startswith("run asd ")]
+    assert [command[:2] for command in ran] == [shlex.split(line)[:2] for line in COMMANDS[:7]]
+
+
+def test_every_command_of_the_readme_works(home: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "ASD_ROOT"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    outputs = {}
+    for command in COMMANDS:
+        if "--check Example_UNI.zip" in command:
+            shutil.copy(next((home / "asd_work" / "submissions").rglob("Example_UNI.zip")), home)
+        done = subprocess.run(
+            shlex.split(command), cwd=home, env=environment, capture_output=True, text=True, timeout=280
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        outputs[command] = done.stdout + done.stderr
+    assert "Official score" in outputs["asd evaluate"]
+    assert "synthetic" in outputs["asd evaluate"]
+    assert "The package is valid." in outputs["asd package-submission --check Example_UNI.zip"]

@@ -1,0 +1,101 @@
+"""Checkpoints and logs on disk. That a run goes on exactly from them is shown in test_resume.py."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import asdcli.training.checkpoint as module
+from asdcli.errors import WorkError
+from asdcli.training.checkpoint import Checkpoint, RunLog
+
+STATE = {"stage": "train", "at": {"step": 3, "best_loss": float("inf")}, "task": {"w": torch.arange(3.0)}, "best": None}
+
+
+def test_a_checkpoint_round_trips(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "checkpoint.pt"
+    Checkpoint(path, "f").save(STATE)
+    loaded = Checkpoint(path, "f").load()
+    assert loaded is not None
+    assert torch.equal(loaded.pop("task")["w"], STATE["task"]["w"])  # type: ignore[index]
+    assert loaded == {key: STATE[key] for key in ("stage", "at", "best")} | {"fingerprint": "f"}
+    assert [found.name for found in path.parent.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_checkpoint_of_something_else_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    assert Checkpoint(path, "f").load() is None
+    Checkpoint(path, "f").save(STATE)
+    assert Checkpoint(path, "g").load() is None
+    torch.save([1, 2], path)
+    assert Checkpoint(path, "f").load() is None
+
+
+def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"fingerprint": "f", "at": Path("pickled")}, path)
+    assert Checkpoint(path, "f").load() is None
+
+
+def test_a_checkpoint_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(WorkError, match=r"Cannot save the checkpoint .*checkpoint\.pt") as caught:
+        Checkpoint(tmp_path / "file" / "checkpoint.pt", "f").save(STATE)
+    assert "Free some space" in caught.value.hint
+    (tmp_path / "taken.pt").mkdir()
+    with pytest.raises(WorkError, match="Cannot save"):
+        Checkpoint(tmp_path / "taken.pt", "f").save(STATE)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken.pt"]
+
+
+def test_saving_is_due_after_a_while_and_not_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHORTEST_S", 0.05)
+    monkeypatch.setattr(module, "OVERHEAD", 100)  # the cost of saving counts for nothing here
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "f")
+    assert not checkpoint.due()
+    time.sleep(0.06)
+    assert checkpoint.due()
+    checkpoint.save(STATE)
+    assert not checkpoint.due()
+
+
+def test_costly_saves_are_rarer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHORTEST_S", 0)
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "f")
+    began = time.monotonic()
+    checkpoint.save({"task": torch.zeros(1_000_000)})
+    cost = time.monotonic() - began
+    while not checkpoint.due():
+        time.sleep(cost / 10)
+    assert time.monotonic() - began > cost / module.OVERHEAD / 2
+
+
+def test_a_checkpoint_can_be_removed_twice(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "f")
+    checkpoint.save(STATE)
+    checkpoint.remove()
+    checkpoint.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_is_cut_to_a_size_it_had(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "deep" / "log.jsonl")
+    assert log.size() == 0
+    log.cut(0)
+    log.write({"epoch": 0})
+    size = log.size()
+    log.write({"epoch": 1})
+    log.cut(size)
+    assert log.path.read_text() == '{"epoch": 0}\n'
+    log.write({"epoch": 1, "loss": 0.5})
+    assert log.path.read_text() == '{"epoch": 0}\n{"epoch": 1, "loss": 0.5}\n'
+
+
+def test_a_log_that_lost_lines_is_not_filled_with_zeros(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "log.jsonl")
+    log.cut(100)
+    log.write({"epoch": 5})
+    assert log.path.read_text() == '{"epoch": 5}\n'

@@ -1,0 +1,179 @@
+"""A run that was stopped anywhere and started again ends as if it had never stopped, to the last bit."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toys
+import torch
+from torch import Tensor
+
+from asdcli.nn import BACKBONES
+from asdcli.recipe import Method
+from asdcli.training import TASKS
+from asdcli.training.checkpoint import Checkpoint
+
+VALIDATION = {"fraction": 0.25}
+EASY = toys.stage(epochs=3)
+METHODS: dict[str, Method] = {
+    "epochs": toys.method(EASY, model="noisy"),
+    "steps": toys.method(toys.stage(steps=11, validation=VALIDATION), model="noisy"),
+    "accumulate": toys.method(
+        toys.stage(
+            epochs=2,
+            batch_size=5,  # 24 windows: the last batch of an epoch is smaller, and updates reach across epochs
+            accumulate=3,
+            schedule={"name": "cosine", "warmup": 1},
+            optimizer={"name": "sgd", "lr": 0.1, "momentum": 0.9},
+        ),
+        model="noisy",
+    ),
+    "best and patience": toys.method(
+        toys.stage(epochs=9, keep="best", patience=1, validation=VALIDATION, optimizer={"name": "adam", "lr": 0.3}),
+        model="noisy",
+    ),
+    "two stages": toys.method(
+        toys.stage(epochs=2, keep="best", validation=VALIDATION, batch_size=8),
+        toys.stage(steps=5, batch_size=8, accumulate=2, freeze=("model.encoder.*",), gradient_clip_norm=0.1),
+        model="noisy",
+    ),
+}
+
+
+class Stopped(Exception):
+    """Stands for a kill: nothing of the code sees it coming."""
+
+
+class Fuse:
+    """Counts forward passes of all tasks and stops the run at one of them."""
+
+    def __init__(self) -> None:
+        self.burnt, self.at = 0, math.inf
+
+    def burn(self) -> None:
+        self.burnt += 1
+        if self.burnt > self.at:
+            raise Stopped
+
+
+@pytest.fixture
+def fuse(monkeypatch: pytest.MonkeyPatch) -> Fuse:
+    fuse = Fuse()
+
+    class Fused(toys.Drawing):
+        def forward(self, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
+            fuse.burn()
+            return super().forward(batch, generator)
+
+    monkeypatch.setitem(TASKS, "reconstruction", Fused)
+    monkeypatch.setitem(BACKBONES, "noisy", toys.Noisy)
+    return fuse
+
+
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save wherever a run may be resumed from."""
+    monkeypatch.setattr(Checkpoint, "due", lambda checkpoint: True)
+
+
+def result(folder: Path, weights: dict[str, Tensor]) -> dict[str, Any]:
+    """All that a run leaves: weights, log, and in the last checkpoint its optimiser and position."""
+    saved = torch.load(folder / "checkpoint.pt", weights_only=True)
+    return {"weights": weights, "log": toys.log_of(folder), "checkpoint": saved | {"log_size": None}}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_stopped_at_any_forward_pass(name: str, tmp_path: Path, fuse: Fuse, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", METHODS[name]))  # without checkpoints on the way
+    total = fuse.burnt
+    eager(monkeypatch)
+    for at in range(total):
+        folder = tmp_path / f"stopped at {at}"
+        fuse.burnt, fuse.at = 0, at
+        with pytest.raises(Stopped):
+            toys.train_all(folder, METHODS[name])
+        fuse.at = math.inf
+        again = result(folder, toys.train_all(folder, METHODS[name]))
+        assert toys.same(again, whole), at
+        assert fuse.burnt - at - 1 < total or at < METHODS[name].stages["stage1"].accumulate  # it did not start anew
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_stopped_again_and_again(name: str, tmp_path: Path, fuse: Fuse, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", METHODS[name]))
+    eager(monkeypatch)
+    for attempt in range(100):
+        fuse.burnt, fuse.at = 0, 4 + attempt % 3
+        try:
+            weights = toys.train_all(tmp_path / "b", METHODS[name])
+        except Stopped:
+            continue
+        break
+    assert attempt > 1
+    assert toys.same(result(tmp_path / "b", weights), whole)
+
+
+def checkpoints_on_the_way(folder: Path, chosen: Method, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The checkpoint as it stands on disk after each save."""
+    found: list[bytes] = []
+    save = Checkpoint.save
+
+    def keep(checkpoint: Checkpoint, state: dict[str, Any]) -> None:
+        save(checkpoint, state)
+        found.append(checkpoint.path.read_bytes())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", keep)
+        toys.train_all(folder, chosen)
+    return found
+
+
+def test_a_log_that_is_ahead_of_its_checkpoint(tmp_path: Path, fuse: Fuse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the log's line and the checkpoint after it: the epoch must not stand twice."""
+    chosen = METHODS["two stages"]
+    eager(monkeypatch)
+    whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", chosen))
+    on_the_way = checkpoints_on_the_way(tmp_path / "b", chosen, monkeypatch)
+    log = (tmp_path / "b" / "log.jsonl").read_bytes()
+    assert len(on_the_way) > 5
+    for number, checkpoint in enumerate(on_the_way):
+        folder = tmp_path / f"c{number}"
+        folder.mkdir()
+        (folder / "checkpoint.pt").write_bytes(checkpoint)
+        (folder / "log.jsonl").write_bytes(log + b'{"half a li')
+        assert toys.same(result(folder, toys.train_all(folder, chosen)), whole)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path: Path, fuse: Fuse) -> None:
+    chosen = METHODS["best and patience"]
+    whole = toys.train_all(tmp_path, chosen)
+    before = fuse.burnt
+    assert toys.same(toys.train_all(tmp_path, chosen), whole)
+    assert fuse.burnt == before
+    assert len(toys.log_of(tmp_path)) > 2
+
+
+@pytest.mark.parametrize("damage", ["other fingerprint", "truncated", "garbage", "zeros", "empty"])
+def test_without_a_usable_checkpoint_a_run_starts_anew(
+    damage: str, tmp_path: Path, fuse: Fuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = METHODS["epochs"]
+    whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", chosen))
+    eager(monkeypatch)
+    total, fuse.burnt, fuse.at = fuse.burnt, 0, 8
+    with pytest.raises(Stopped):
+        toys.train_all(tmp_path / "b", chosen)
+    path = tmp_path / "b" / "checkpoint.pt"
+    content = path.read_bytes()
+    if damage == "other fingerprint":
+        torch.save(torch.load(path, weights_only=True) | {"fingerprint": "other"}, path)
+    else:
+        spoilt = {"truncated": content[: len(content) // 2], "garbage": b"garbage" * 99, "zeros": bytes(len(content))}
+        path.write_bytes(spoilt.get(damage, b""))
+    fuse.burnt, fuse.at = 0, math.inf
+    assert toys.same(result(tmp_path / "b", toys.train_all(tmp_path / "b", chosen)), whole)
+    assert fuse.burnt == total

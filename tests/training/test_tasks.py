@@ -1,0 +1,161 @@
+"""Every registered task, built with its defaults; carrying weights over, freezing, modes; moments of residuals."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import toys
+import torch
+from torch import nn
+
+from asdcli.components import Component, build
+from asdcli.errors import UserError
+from asdcli.nn.dense_autoencoder import DenseAutoencoder
+from asdcli.training import TASKS
+from asdcli.training.seeds import generator
+from asdcli.training.task import Task, carry_over, freeze, train_mode
+
+
+def registered(name: str, seed: int = 0) -> Task:
+    torch.manual_seed(seed)
+    task: Task = build(TASKS, "task", Component(name=name), DenseAutoencoder((2, toys.FEATURES), hidden=8, layers=1))
+    return task
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_has_a_loss_to_minimise(name: str) -> None:
+    task, batch = registered(name), toys.view().batch(torch.arange(8), generator("test"))
+    losses = task(batch, generator("test"))
+    assert all(loss.shape == () and loss.isfinite() for loss in losses.values())
+    losses["loss"].backward()
+    assert all(parameter.grad is not None for parameter in task.parameters())
+    optimizer = torch.optim.Adam(task.parameters(), 0.01)
+    for _ in range(50):
+        loss = task(batch, generator("test"))["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < losses["loss"]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_clip_has_embeddings_of_the_same_size_whatever_its_length(name: str) -> None:
+    task, view = registered(name).eval(), toys.view(toys.clips([6, 10]))
+    with torch.no_grad():
+        short, long = (task.embed(view.clip_examples(row)) for row in range(2))
+    assert short.keys() == long.keys()
+    assert short
+    assert all(short[key].shape == long[key].shape and long[key].isfinite().all() for key in short)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_round_trips_through_its_state(name: str) -> None:
+    task, other = registered(name), registered(name, seed=1)
+    other.load_state_dict(copy.deepcopy(task.state_dict()))
+    examples = toys.view().clip_examples(0)
+    with torch.no_grad():
+        assert toys.same(other.eval().embed(examples), task.eval().embed(examples))
+
+
+def test_moments_of_residuals() -> None:
+    task = registered("reconstruction").eval()
+    examples = toys.view(toys.clips([60])).clip_examples(0)
+    with torch.no_grad():
+        made = task.embed(examples)
+        rows = (task.model(examples) - examples).reshape(-1, toys.FEATURES).double().numpy()
+    moment = rows.T @ rows / len(rows)
+    np.testing.assert_allclose(made["residual_mean"], rows.mean(0), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(made["residual_moment"], moment[np.triu_indices(toys.FEATURES)], rtol=1e-5, atol=1e-7)
+
+
+def test_the_reconstruction_loss_is_the_mean_squared_error() -> None:
+    task, batch = registered("reconstruction").eval(), toys.view().batch(torch.arange(8), generator("test"))
+    with torch.no_grad():
+        expected = (task.model(batch.x) - batch.x).square().mean()
+        assert task(batch, generator("test"))["loss"].item() == pytest.approx(expected.item())
+
+
+# --- weights from the stage before ----------------------------------------------------------------------------------
+
+
+class Headed(nn.Module):
+    def __init__(self, outputs: int, inputs: int = 3) -> None:
+        super().__init__()
+        self.model = nn.Sequential(nn.Linear(inputs, 4), nn.BatchNorm1d(4))
+        self.head = nn.Linear(4, outputs)
+
+
+def test_what_agrees_in_name_and_shape_is_carried_over() -> None:
+    old, new = Headed(2), Headed(5)
+    old.model(torch.randn(8, 3))  # moves the statistics of the batch norm
+    head = copy.deepcopy(new.head.state_dict())
+    carry_over(new, old.state_dict())
+    assert toys.same(new.model.state_dict(), old.model.state_dict())
+    assert toys.same(new.head.state_dict() | {"bias": head["bias"]}, head)
+    assert not torch.equal(old.model[1].running_mean, torch.zeros(4))
+
+
+def test_names_that_one_side_lacks_are_left_alone() -> None:
+    new = Headed(2)
+    before = copy.deepcopy(new.state_dict())
+    carry_over(new, {"other.weight": torch.ones(3)})
+    carry_over(new, {})
+    assert toys.same(new.state_dict(), before)
+
+
+def test_what_was_carried_over_is_a_copy() -> None:
+    old, new = Headed(2), Headed(2)
+    carry_over(new, old.state_dict())
+    with torch.no_grad():
+        old.head.weight.zero_()
+    assert not torch.equal(new.head.weight, old.head.weight)
+
+
+# --- freezing -------------------------------------------------------------------------------------------------------
+
+
+def trainable(module: nn.Module) -> set[str]:
+    return {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+
+
+@pytest.mark.parametrize(
+    ("patterns", "left"),
+    [
+        ((), {"model.0.weight", "model.0.bias", "model.1.weight", "model.1.bias", "head.weight", "head.bias"}),
+        (("model.*",), {"head.weight", "head.bias"}),
+        (("*.bias",), {"model.0.weight", "model.1.weight", "head.weight"}),
+        (("model.0.*", "head.weight"), {"model.1.weight", "model.1.bias", "head.bias"}),
+    ],
+)
+def test_patterns_name_what_is_frozen(patterns: tuple[str, ...], left: set[str]) -> None:
+    module = Headed(2)
+    freeze(module, patterns)
+    assert trainable(module) == left
+
+
+def test_a_pattern_without_a_parameter_is_refused() -> None:
+    with pytest.raises(UserError, match=r"no parameter is called 'body\.\*'. The first names are: model\.0\.weight, "):
+        freeze(Headed(2), ("body.*",))
+
+
+def test_training_mode_leaves_frozen_parts_in_evaluation() -> None:
+    module = nn.ModuleDict(
+        {
+            "frozen": nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Dropout()),
+            "partly": nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Dropout()),
+        }
+    )
+    freeze(module, ("frozen.*", "partly.1.*"))
+    module.eval()
+    train_mode(module)
+    modes = {name: part.training for name, part in module.named_modules() if name.count(".") == 1}
+    assert modes == {
+        "frozen.0": False,
+        "frozen.1": False,
+        "frozen.2": False,
+        "partly.0": True,
+        "partly.1": False,
+        "partly.2": True,
+    }

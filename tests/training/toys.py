@@ -1,0 +1,164 @@
+"""Small real parts for tests of training: clips as arrays of frames, networks with and without dropout, a method."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from asdcli.audio.clips import ClipTable
+from asdcli.audio.features import Features
+from asdcli.recipe import Method, Stage
+from asdcli.training.checkpoint import Checkpoint, RunLog
+from asdcli.training.loop import StageLoop
+from asdcli.training.reconstruction import Reconstruction
+from asdcli.training.run import train
+from asdcli.training.task import Task
+from asdcli.training.views import FrameWindows, View
+from asdcli.ui import Progress, Ui
+
+CPU = torch.device("cpu")
+FEATURES = 3
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What a view draws from."""
+
+    clips: ClipTable
+    features: list[Features]
+
+
+def clips(frames: list[int], domains: list[str] | None = None, stores: int = 1, seed: int = 0) -> Clips:
+    """Clips of these many frames of random features, spread over a number of stores."""
+    count = len(frames)
+    rng = np.random.default_rng(seed)
+    table = ClipTable.from_columns(
+        {
+            "path": [f"fan/train/{index}.wav" for index in range(count)],
+            "machine": ["fan"] * count,
+            "section": ["00"] * count,
+            "domain": domains or ["source"] * count,
+            "split": ["train"] * count,
+            "label": [0] * count,
+            "attributes": [{}] * count,
+        }
+    )
+    features = []
+    for part in np.array_split(np.array(frames), stores):
+        offsets = np.concatenate([[0], np.cumsum(part)]).astype(np.int64)
+        values = rng.standard_normal((int(offsets[-1]), FEATURES)).astype(np.float32)
+        features.append(Features(values, offsets, "key"))
+    return Clips(table, features)
+
+
+def view(data: Clips | None = None, frames: int = 2, hop: int = 2) -> View:
+    """Windows of two frames; by default eight clips with three windows each."""
+    data = data or clips([6] * 8)
+    return FrameWindows(data, np.arange(len(data.clips)), CPU, frames=frames, hop=hop)
+
+
+class Linear(nn.Module):
+    """The smallest network that learns; without batch norm or dropout."""
+
+    def __init__(self, input_shape: tuple[int, ...], *, width: int = 2) -> None:
+        super().__init__()
+        size = input_shape[0] * input_shape[1]
+        self.encoder = nn.Linear(size, width)
+        self.decoder = nn.Linear(width, size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decoder(self.encoder(x.flatten(1))).view_as(x)
+
+
+class Noisy(Linear):
+    """With all that makes an exact resume hard: batch norm, dropout, and noise of its own."""
+
+    def __init__(self, input_shape: tuple[int, ...], *, width: int = 2) -> None:
+        super().__init__(input_shape, width=width)
+        self.encoder = nn.Sequential(self.encoder, nn.BatchNorm1d(width), nn.Dropout(0.3))  # type: ignore[assignment]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x + 0.1 * torch.rand_like(x))  # the global generator, in evaluation too
+
+
+class Drawing(Reconstruction):
+    """Draws from the generator that the loop hands over, and logs a second figure."""
+
+    def forward(self, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
+        losses = super().forward(batch, generator)
+        draw = torch.rand((), generator=generator)
+        return {"loss": losses["loss"] * (1 + 0.1 * draw), "draw": draw}
+
+
+def stage(**changes: Any) -> Stage:
+    plain: dict[str, Any] = {
+        "task": "reconstruction",
+        "epochs": 3,
+        "batch_size": 4,
+        "optimizer": {"name": "adam", "lr": 0.01},
+    }
+    if "steps" in changes:
+        del plain["epochs"]
+    return Stage.model_validate(plain | changes)
+
+
+def method(*stages: Stage, model: str = "linear") -> Method:
+    """A method of these stages; its front end and detectors are not used here."""
+    return Method.model_validate(
+        {
+            "channel": 0,
+            "frontend": "logmel",
+            "view": {"name": "frame_windows"},
+            "model": model,
+            "stages": {f"stage{number}": one for number, one in enumerate(stages, start=1)},
+            "detectors": {"mse": "mse"},
+        }
+    )
+
+
+def task(model: type[nn.Module] = Linear, kind: type[Task] = Reconstruction, seed: int = 0, **params: Any) -> Task:
+    torch.manual_seed(seed)
+    return kind(model((2, FEATURES), **params))
+
+
+def loop(folder: Path, one: Stage, own: Task, data: View | None = None, seed: int = 0) -> StageLoop:
+    """A loop as `train` makes it, for tests that look at one stage."""
+    folder.mkdir(exist_ok=True)
+    checkpoint, log = Checkpoint(folder / "checkpoint.pt", "f"), RunLog(folder / "log.jsonl")
+    return StageLoop("stage1", one, own, data or view(), seed=seed, device=CPU, checkpoint=checkpoint, log=log)
+
+
+def run(folder: Path, one: Stage, own: Task | None = None, data: View | None = None, seed: int = 0) -> Task:
+    """Train one stage to its end; returns the task with its final weights."""
+    own = own or task()
+    loop(folder, one, own, data, seed).run(Progress())
+    return own
+
+
+def train_all(folder: Path, chosen: Method, data: View | None = None, seed: int = 0) -> dict[str, Tensor]:
+    return train(
+        chosen, data or view(), folder, fingerprint="f", seed=seed, device=CPU, title="train", ui=Ui()
+    )
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    """The records of a run without what depends on the clock."""
+    records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in record.items() if key not in ("seconds", "clips_per_s")} for record in records]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal to the last bit, through nested dicts and lists."""
+    if isinstance(one, Tensor):
+        return isinstance(other, Tensor) and one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
