@@ -44,6 +44,7 @@ class Stage(Strict):
 
     task: Component
     clips: Literal["all", "source", "target"] = "all"
+    needs: Literal["target"] | None = None  # left out where no training clip is of that domain
     sampler: Component = Component(name="shuffle")
     epochs: int | None = Field(None, ge=1)
     steps: int | None = Field(None, ge=1)
@@ -78,6 +79,7 @@ class Method(Strict):
 
     scope: Literal["machine", "all"] = "machine"
     channel: Channel
+    labels: tuple[Literal["section", "attributes", "domain"], ...] = ("section",)
     frontend: Component
     view: Component
     model: Component
@@ -96,10 +98,22 @@ class Method(Strict):
 
 
 class System(Strict):
-    """A named weighting of `member/detector` scores; `oracle` when test labels chose it."""
+    """A named fusion: weights of `member/detector` scores, or the `best` so many by their score on the dev set.
 
-    weights: dict[str, Weight] = Field(min_length=1)
+    `oracle` when test labels chose it, as they do with `best`.
+    """
+
+    weights: dict[str, Weight] = Field(default_factory=dict)
+    best: int | None = Field(None, ge=1)
     oracle: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> System:
+        if bool(self.weights) == (self.best is not None):
+            raise ValueError("a system has either weights or best")
+        if self.best is not None and not self.oracle:
+            raise ValueError("best is chosen with test labels and needs oracle: true")
+        return self
 
 
 class Published(Strict):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from statistics import harmonic_mean
 from typing import Any
 
 import pytest
 
-from asdcli.challenge.editions import edition_names
+from asdcli.challenge.editions import edition_names, load_edition
 from asdcli.errors import UserError
 from asdcli.pipeline.describe import check_components, count_parameters
 from asdcli.recipe import RECIPES, Method, Recipe, load_recipe, recipe_names
@@ -117,12 +118,25 @@ def test_a_shipped_recipe_says_whose_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", recipe_names())
+def test_published_numbers_fit_their_edition_and_add_up(name: str) -> None:
+    for result in load_recipe(name).header.published:
+        machines = load_edition(result.edition).machines[result.set]
+        assert set(result.machines) <= set(machines)
+        values = [value for metrics in result.machines.values() for value in metrics.values()]
+        assert all(0 <= value <= 1 for value in values)
+        whole = set(result.machines) == set(machines)
+        metrics = {metric for metrics in result.machines.values() for metric in metrics}
+        if whole and metrics == {"auc_source", "auc_target", "pauc"} and result.official_score is not None:
+            assert harmonic_mean(values) == pytest.approx(result.official_score, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", recipe_names())
 def test_a_shipped_recipe_has_a_quick_profile(name: str) -> None:
     recipe = load_recipe(name)
     for member in recipe.header.members:
         method = recipe.resolve(member=member, profile="smoke")
         assert all((stage.epochs or 0) <= 3 and (stage.steps or 0) <= 20 for stage in method.stages.values())
-        assert count_parameters(method) < count_parameters(recipe.resolve(member=member))
+        assert count_parameters(method) <= count_parameters(recipe.resolve(member=member))
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -245,9 +259,13 @@ def test_unknown_choices_name_the_known_ones(write: Callable[..., Path], chosen:
 
 def refused(folder: Path, **chosen: str) -> str:
     """What the user reads when this recipe is used."""
-    with pytest.raises(UserError) as caught:
+
+    def use() -> None:
         recipe = Recipe(folder)
         check_components(recipe, recipe.resolve(**{"member": "one", **chosen}))
+
+    with pytest.raises(UserError) as caught:
+        use()
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -259,7 +277,11 @@ def refused(folder: Path, **chosen: str) -> str:
         ("scope: machine", "zzz: 1", "unknown key 'zzz'. Known: title, cite, edition,"),
         ("epochs: 100", "epoch: 100", "unknown key 'stages.train.epoch'. Did you mean 'epochs'? Known: task, clips,"),
         ("{fraction", "{fractoin", "unknown key 'stages.train.validation.fractoin'. Did you mean 'fraction'? Known: "),
-        ("weights", "wieghts", "unknown key 'systems.best.wieghts'. Did you mean 'weights'? Known: weights, oracle"),
+        (
+            "weights",
+            "wieghts",
+            "unknown key 'systems.best.wieghts'. Did you mean 'weights'? Known: weights, best, oracle",
+        ),
         ("source:", "sauce:", "unknown key 'published.0.sauce'. Did you mean 'source'? Known: edition, set,"),
         ("epochs: 100", "epochs: many", "stages.train.epochs is 'many': input should be a valid integer"),
         ("epochs: 100", "epochs: 0", "stages.train.epochs is 0: input should be greater than or equal to 1"),

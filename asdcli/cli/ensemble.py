@@ -10,22 +10,33 @@ import typer
 
 from asdcli.cli import options
 from asdcli.cli.console import Output
+from asdcli.errors import UserError
 
 if TYPE_CHECKING:
     from asdcli.challenge.editions import Edition
+    from asdcli.pipeline.aligned import Norm
     from asdcli.pipeline.ensemble import Fused
     from asdcli.pipeline.scorefolders import ScoreFolder
+    from asdcli.pipeline.weighing import Worth
+    from asdcli.pipeline.weights import Choice
 
 
-class Norm(StrEnum):
+class NormName(StrEnum):
     train = "train"
+    rank = "rank"
     test = "test"
+    test_rank = "test-rank"
     none = "none"
 
 
+EXAMPLE = (
+    "Examples: `asd ensemble --grid` · `asd ensemble --system mse` · `asd ensemble DIR_A DIR_B --norm none` · "
+    "`asd ensemble EVAL_A EVAL_B --weights fused/weights.yaml`"
+)
+
+
 def register(app: typer.Typer) -> None:
-    example = "Examples: `asd ensemble` · `asd ensemble --system mse` · `asd ensemble DIR_A DIR_B --norm none`"
-    app.command(epilog=example)(ensemble)
+    app.command(epilog=EXAMPLE)(ensemble)
 
 
 def ensemble(
@@ -36,13 +47,28 @@ def ensemble(
     ] = None,
     recipe: options.Recipe = None,
     data: options.Data = None,
-    system: Annotated[str | None, typer.Option(help="A system named in the recipe. Left out: equal weights.")] = None,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Search for the weights with the best score on the development set.")
+    ] = False,
+    step: Annotated[float | None, typer.Option(help="Step of the weights in the search. Left out: 0.1.")] = None,
+    per_machine: Annotated[
+        bool, typer.Option("--per-machine", help="In the search: weights of its own for each machine type as well.")
+    ] = False,
+    weights: Annotated[
+        Path | None, typer.Option(help="Use the weights of this file, such as the weights.yaml of a search.")
+    ] = None,
+    weight: Annotated[
+        list[str] | None, typer.Option(metavar="SYSTEM=WEIGHT", help="Weight of one system; may be repeated.")
+    ] = None,
+    system: Annotated[str | None, typer.Option(help="A system named in the recipe.")] = None,
     norm: Annotated[
-        Norm,
+        NormName | None,
         typer.Option(
-            help="Normalise per machine and section by training clips, by test clips (against the rules), or not."
+            help="Normalise each machine and section by the mean and deviation of its training clips, or by ranks "
+            "among them; the same by test clips (against the rules on evaluation sets); or not. Left out: as the "
+            "weights file says, or train."
         ),
-    ] = Norm.train,
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write. Left out: ensembles/ under the root.")] = None,
     machine: options.Machine = None,
     member: options.Member = None,
@@ -53,38 +79,75 @@ def ensemble(
 ) -> None:
     """Fuse the scores of several systems into the challenge's score and decision files.
 
-    Brings the members of the recipe up to date first. Any folders of score CSVs can be fused as well.
+    Brings the members of the recipe up to date first. Any folders of score CSVs can be fused as well. Weights are
+    equal unless they are given or searched for.
     """
     output: Output = context.obj
+    _one_of(grid=grid, weights=weights, weight=weight, system=system)
+    if not grid and (step is not None or per_machine):
+        raise UserError("--step and --per-machine belong to a search.", "--grid")
+    choice, used_norm = _choice(output, grid, step, per_machine, weights, weight, norm)
     if folders:
-        edition, fused, systems = _fuse_given(output, folders, data, norm.value, out)
+        if system is not None:
+            raise UserError("--system names a system of a recipe; folders have weights.", "--weight, or --weights FILE")
+        edition, fused, systems = _fuse_given(output, folders, data, choice, used_norm, out)
     else:
-        from asdcli.pipeline.systems import fuse_recipe
+        from asdcli.pipeline.systems import ensemble_folder, fuse_recipe, named_system
 
         selection = options.selection_of(
             output, recipe=recipe, data=data, machines=machine, members=member, set_name=set_name, seed=seed,
             device=device, profile=profile,
         )  # fmt: skip
-        fused, systems = fuse_recipe(selection, system, norm.value, out)
+        if system is not None:
+            choice = named_system(selection, system)
+        fused, systems = fuse_recipe(selection, choice, used_norm, out or ensemble_folder(selection, system))
         edition = selection.edition
-    scores = _dev_scores(output, edition, fused, systems)
-    document: dict[str, Any] = {"equal": None, "weights": fused.weights, "out": str(fused.out)}
-    document["equal" if len(set(fused.weights.values())) == 1 else "score"] = scores.get("ensemble")
-    if output.json(document):
-        return
-    rows = [
-        (name, f"{weight:.3g}" if (weight := fused.weights.get(name)) is not None else "", _percent(scores.get(name)))
-        for name in [*(folder.name for folder in systems), "ensemble"]
-    ]
-    synthetic = " (synthetic data)" if edition.synthetic else ""
-    output.table(
-        f"asd ensemble: {edition.name}{synthetic}", ("system", "weight", "dev score, %"), rows, [len(systems) - 1]
-    )
-    output.text(f"Score and decision files: {fused.out}/{{{','.join(fused.sets)}}}")
+    if not output.json(_document(fused, grid)):
+        _draw(output, edition, fused, [folder.name for folder in systems], grid)
+
+
+def _one_of(**given: Any) -> None:
+    named = [f"--{name}" for name, value in given.items() if value]
+    if len(named) > 1:
+        raise UserError(f"{' and '.join(named)} each choose the weights; give one of them.")
+
+
+def _choice(
+    output: Output,
+    grid: bool,
+    step: float | None,
+    per_machine: bool,
+    file: Path | None,
+    pairs: list[str] | None,
+    norm: NormName | None,
+) -> tuple[Choice, Norm]:
+    """How the weights are chosen, and the normalisation: the one asked for, or that of the weights file."""
+    from asdcli.pipeline.weights import Grid, Weights, read_weights
+
+    wanted: Norm = norm.value if norm else "train"
+    if grid:
+        return Grid(0.1 if step is None else step, per_machine), wanted
+    if file is not None:
+        weights, of_file = read_weights(file)
+        if of_file is not None and norm is None:
+            output.ui.say(f"Normalisation: {of_file} (as {file} says)")
+            return weights, of_file
+        if of_file not in (None, wanted):
+            output.ui.warn(f"The weights of {file} were found with --norm {of_file}, not {wanted}.")
+        return weights, wanted
+    return (Weights(dict(map(_pair, pairs))) if pairs else None), wanted
+
+
+def _pair(text: str) -> tuple[str, float]:
+    name, equals, value = text.rpartition("=")
+    try:
+        return name, float(value if equals else "")
+    except ValueError:
+        raise UserError(f"--weight {text} is not of the form SYSTEM=WEIGHT.", "--weight my_scores=0.3") from None
 
 
 def _fuse_given(
-    output: Output, paths: list[Path], data: str | None, norm: str, out: Path | None
+    output: Output, paths: list[Path], data: str | None, choice: Choice, norm: Norm, out: Path | None
 ) -> tuple[Edition, Fused, list[ScoreFolder]]:
     from asdcli.pipeline import ensemble as stage
     from asdcli.pipeline.scorefolders import edition_or_choice, open_score_folder
@@ -93,28 +156,83 @@ def _fuse_given(
     systems = [open_score_folder(output.workspace, output.ui, path, edition) for path in paths]
     place = out or output.workspace.ensemble("folders") / edition.name
     with output.workspace.lock(place):
-        fused = stage.run(output.ui, edition, systems, {folder.name: 1.0 for folder in systems}, norm, place)  # type: ignore[arg-type]
-    return edition, fused, systems
+        return edition, stage.run(output.ui, edition, systems, choice, norm, place), systems
 
 
-def _dev_scores(output: Output, edition: Edition, fused: Fused, systems: list[ScoreFolder]) -> dict[str, float]:
-    """Score on the dev set of every system and of the fusion; empty when there is no dev set with labels."""
-    from asdcli.errors import UserError
-    from asdcli.pipeline import evaluate as stage
-    from asdcli.pipeline.scorefolders import open_score_folder
+def _document(fused: Fused, grid: bool) -> dict[str, Any]:
+    """Official scores on the development set (None where it is not there or has no labels), weights, and where."""
+    worth, own = fused.worth, fused.weights.machines
+    document: dict[str, Any] = {"equal": worth and worth.equal}
+    if grid:
+        document |= {"grid": worth and worth.chosen, "held_out": worth and worth.held_out}
+    elif len(set(fused.weights.common.values())) > 1 or own:
+        document["score"] = worth and worth.chosen
+    document |= {"weights": dict(fused.weights.common), "out": str(fused.out)}
+    document |= {"oracle": fused.weights.oracle, "normalisation": fused.norm, "systems": worth and worth.systems}
+    if own:
+        common = [machine for machine in fused.machines if machine not in own]
+        document |= {"machine_weights": {m: dict(weights) for m, weights in own.items()}, "common_weights_for": common}
+    return document
 
-    if "dev" not in fused.sets:
-        return {}
-    result = open_score_folder(output.workspace, output.ui, fused.out, edition)
-    try:
-        results = stage.run(output.workspace, output.ui, edition, [*systems, result], set_name="dev", bootstrap=0)
-    except UserError as error:
-        output.ui.say(f"Not evaluated: {error}")
-        return {}
-    scores = {found.system: found.evaluation.score for found in results if found.path != fused.out}
-    return {
-        name: value for name, value in {**scores, "ensemble": results[-1].evaluation.score}.items() if value == value
-    }
+
+def _draw(output: Output, edition: Edition, fused: Fused, systems: list[str], grid: bool) -> None:
+    """A row for each system with its weights and its score alone, then the fusion, and what it is worth in words."""
+    worth, weights = fused.worth, fused.weights
+    columns = {"weight": weights.common, **weights.machines}
+    alone = worth.systems if worth else {}
+    rows = [(n, *(_weight(own.get(n, 0.0)) for own in columns.values()), _percent(alone.get(n))) for n in systems]
+    blank = [""] * len(columns)
+    rows += [(name, *blank, _percent(value)) for name, value in _fusions(worth, weights.oracle, grid).items()]
+    synthetic = " (synthetic data)" if edition.synthetic else ""
+    by_test = ", normalised by test clips" if fused.norm.startswith("test") else ""
+    title = f"asd ensemble: {edition.name}{synthetic}{by_test}"
+    output.table(title, ("system", *columns, "dev score, %"), rows, [len(systems) - 1])
+    if fused.not_evaluated:
+        output.text(f"Not evaluated: {fused.not_evaluated}")
+    if weights.machines:
+        output.text(_whose_weights(fused))
+    if grid and worth:
+        output.text(_verdict(worth))
+    output.text(f"Score and decision files: {fused.out}/{{{','.join(fused.sets)}}}")
+    output.text(f"Weights: {fused.out / 'weights.yaml'}")
+
+
+def _fusions(worth: Worth | None, oracle: bool, grid: bool) -> dict[str, float | None]:
+    """Scores of the fusion by what stands before them; what test labels have chosen has the plain number beside it."""
+    if worth is None:
+        return {"ensemble": None}
+    if grid:
+        return {
+            "equal weights": worth.equal,
+            "grid optimum (oracle)": worth.chosen,
+            "held out (weights found on the other machines)": worth.held_out,
+        }
+    plain = {} if worth.chosen == worth.equal else {"equal weights": worth.equal}
+    return {**plain, "ensemble (oracle)" if oracle else "ensemble": worth.chosen}
+
+
+def _verdict(worth: Worth) -> str:
+    """Whether the search is worth it, by the estimate for machines that the weights did not see."""
+    if worth.held_out is None:
+        return "There is one machine only: no estimate of what such weights give on a machine that they did not see."
+    name, single = max(worth.systems.items(), key=lambda entry: entry[1])
+    word = "better" if worth.held_out > single else "not better"
+    return (
+        f"On machines that the weights did not see the fusion is {word} than the best single system: "
+        f"{_percent(worth.held_out)} to {_percent(single)} ({name}, itself chosen with these labels); "
+        f"equal weights, chosen without labels, give {_percent(worth.equal)}."
+    )
+
+
+def _whose_weights(fused: Fused) -> str:
+    own = [machine for machine in fused.machines if machine in fused.weights.machines]
+    common = [machine for machine in fused.machines if machine not in fused.weights.machines]
+    sentence = f"Own weights: {', '.join(own) or 'no machine'}."
+    return sentence + (f" Common weights (column weight): {', '.join(common)}." if common else "")
+
+
+def _weight(value: float) -> str:
+    return f"{value:.3g}" if value else ""
 
 
 def _percent(value: float | None) -> str:

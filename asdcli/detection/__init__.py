@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from asdcli.detection.cosine_knn import CosineKnn
 from asdcli.detection.mahalanobis import SelectiveMahalanobis
 from asdcli.detection.mse import MeanSquaredError
 from asdcli.detection.thresholds import gamma_threshold, quantile_threshold
@@ -12,6 +13,7 @@ from asdcli.detection.thresholds import gamma_threshold, quantile_threshold
 DETECTORS: dict[str, Callable[..., Any]] = {
     "mse": MeanSquaredError,
     "selective_mahalanobis": SelectiveMahalanobis,
+    "cosine_knn": CosineKnn,
 }
 
 THRESHOLDS: dict[str, Callable[..., Any]] = {"gamma": gamma_threshold, "quantile": quantile_threshold}

@@ -7,8 +7,15 @@ from typing import Any
 
 from asdcli.nn import optimizers, schedules
 from asdcli.nn.dense_autoencoder import DenseAutoencoder
+from asdcli.nn.mobilefacenet import MobileFaceNet
+from asdcli.nn.torchvision_nets import EfficientNetB0, ResNet50
 
-BACKBONES: dict[str, Callable[..., Any]] = {"dense_autoencoder": DenseAutoencoder}
+BACKBONES: dict[str, Callable[..., Any]] = {
+    "dense_autoencoder": DenseAutoencoder,
+    "mobilefacenet": MobileFaceNet,
+    "resnet50": ResNet50,
+    "efficientnet_b0": EfficientNetB0,
+}
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "adam": optimizers.adam,

@@ -73,23 +73,14 @@ def _describe(recipe: Recipe) -> dict[str, Any]:
 
 
 def count_parameters(method: Method) -> int:
-    """Trainable values of the network and heads, built for one ten-second clip of silence."""
-    import numpy as np
-    import torch
-
-    from asdcli.audio.clips import ClipTable
-    from asdcli.audio.features import Features
+    """Trainable values of the network, without the heads that only training needs."""
     from asdcli.audio.frontends import FRONTENDS
     from asdcli.components import build
-    from asdcli.pipeline.features import FeatureData
+    from asdcli.nn import BACKBONES
     from asdcli.training import VIEWS
-    from asdcli.training.run import build_task
 
     frontend = build(FRONTENDS, "front end", method.frontend)
-    frames = frontend(torch.zeros(1, 160_000))[0].T.numpy()
-    columns: dict[str, list[Any]] = {name: [""] for name in ("path", "machine", "section", "domain", "split")}
-    clips = ClipTable.from_columns(columns | {"label": [0], "attributes": [{}]})
-    data = FeatureData(clips, [Features(frames, np.array([0, len(frames)]), "")], 0)
-    view = build(VIEWS, "view", method.view, data, np.arange(1), torch.device("cpu"))
-    task = build_task(method, list(method.stages)[-1], view, torch.device("cpu"), seed=0)
-    return sum(parameter.numel() for parameter in task.parameters() if parameter.requires_grad)
+    view = VIEWS[method.view.name]
+    shape = view.shape(frontend, **check(VIEWS, "view", method.view))  # type: ignore[attr-defined]
+    model = build(BACKBONES, "model", method.model, shape)
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -11,7 +11,7 @@ import torch
 
 from asdcli.audio.clips import ClipTable
 from asdcli.pipeline import train as training
-from asdcli.pipeline.features import feature_data, open_stores
+from asdcli.pipeline.features import ClipData, open_stores
 from asdcli.pipeline.selection import Done, Selection
 from asdcli.recipe import Method
 from asdcli.training.run import build_task
@@ -29,8 +29,9 @@ def run(selection: Selection) -> list[Done]:
     for member in selection.members:
         for group, machines in selection.groups(member).items():
             run_folder = selection.workspace.run(selection.label, selection.edition.name, member, group, selection.seed)
+            data: ClipData | None = None
             for machine in machines:
-                method = selection.method(member, machine)
+                method = selection.method(member, group if group in machines else None)
                 folder = embedding_folder(selection, member, machine)
                 made_from = fingerprint(
                     {"run": Made(run_folder).fingerprint(), "stores": open_stores(selection, machine).fingerprint}
@@ -38,7 +39,9 @@ def run(selection: Selection) -> list[Done]:
                 with selection.workspace.lock(folder):
                     fresh = Made(folder).is_fresh(made_from)
                     if not fresh:
-                        _embed(selection, method, machine, run_folder, folder, f"{member} {machine}", made_from)
+                        data = data or ClipData(selection, method, machines)
+                        title = f"{member} {machine}"
+                        _embed(selection, method, data, machine, run_folder, folder, title, made_from)
                 done.append(Done(f"{member} {machine}", str(folder), fresh))
     return done
 
@@ -56,21 +59,27 @@ def load(folder: Path, set_name: str) -> tuple[ClipTable, dict[str, np.ndarray]]
 
 
 def _embed(
-    selection: Selection, method: Method, machine: str, run_folder: Path, folder: Path, title: str, made_from: str
+    selection: Selection,
+    method: Method,
+    data: ClipData,
+    machine: str,
+    run_folder: Path,
+    folder: Path,
+    title: str,
+    made_from: str,
 ) -> None:
-    data = feature_data(selection, method, (machine,))
-    task = _load_task(method, training.make_view(selection, method, data, np.arange(1)), run_folder, selection.device)
-    first = 0
+    first = training.make_view(selection, method, data, np.arange(1))
+    task = _load_task(method, first, run_folder, selection.device)
     sets = selection.sets_of(machine)
-    for set_name, features in zip(sets, data.features, strict=True):
-        rows = np.arange(first, first + len(features.offsets) - 1)
-        first += len(rows)
+    for set_name in sets:
+        rows = np.flatnonzero((data.clips.machine == machine) & (data.set_name == set_name))
         with selection.ui.progress(f"embed {title} {set_name}", len(rows)) as progress:
             clips: list[dict[str, np.ndarray]] = []
             for block in np.array_split(rows, -(-len(rows) // BLOCK)):
                 view = training.make_view(selection, method, data, block)
-                clips += [_embed_clip(task, view.clip_examples(row)) for row in range(len(block))]
-                progress.show(len(clips))
+                for row in range(len(block)):
+                    clips.append(_embed_clip(task, view.clip_examples(row)))
+                    progress.show(len(clips))
         arrays = {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
         _save(folder / f"{set_name}.npz", data.clips.select(rows), arrays)
     Made(folder).write(made_from, [f"{name}.npz" for name in sets])
@@ -79,7 +88,8 @@ def _embed(
 def _load_task(method: Method, view: View, run_folder: Path, device: torch.device) -> Task:
     from safetensors.torch import load_file
 
-    task = build_task(method, list(method.stages)[-1], view, device, seed=0)
+    last_stage = Made(run_folder).read()["all"]["stages"][-1]
+    task = build_task(method, last_stage, view, device, seed=0)
     task.load_state_dict(load_file(run_folder / training.WEIGHTS))
     return task.eval()
 

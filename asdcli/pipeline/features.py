@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from asdcli.audio.features import Features, cached_features
 from asdcli.audio.store import Store, build_store
 from asdcli.pipeline.selection import Done, Selection
 from asdcli.recipe import Method
+from asdcli.training import VIEWS
+from asdcli.training.labels import class_labels
 from asdcli.ui import Progress
 
 
@@ -31,15 +34,6 @@ class MachineStores:
         """Of the training clips alone: test clips that arrive later leave trained weights fresh."""
         stores = self.stores.values()
         return [store.fingerprint_of(np.flatnonzero(store.clips.split == "train")) for store in stores]
-
-
-@dataclass(frozen=True)
-class FeatureData:
-    """What views draw from: all clips of some stores and their features, in the same order."""
-
-    clips: ClipTable
-    features: list[Features]
-    computed: int  # clips that had to be decoded or transformed just now
 
 
 class Tally:
@@ -74,13 +68,24 @@ def open_stores(selection: Selection, machine: str) -> MachineStores:
     return MachineStores(stores, concat([store.clips for store in stores.values()]), packed)
 
 
-def feature_data(selection: Selection, method: Method, machines: tuple[str, ...]) -> FeatureData:
-    """Features of all clips of the machines, computed where they are not cached."""
-    tables, features, computed = [], [], 0
-    for machine in machines:
-        opened = open_stores(selection, machine)
-        computed += opened.packed
-        for set_name, store in opened.stores.items():
+class ClipData:
+    """What views draw from: the clips of some machines, as samples or as features, and the class of each."""
+
+    def __init__(self, selection: Selection, method: Method, machines: tuple[str, ...]) -> None:
+        opened = {machine: open_stores(selection, machine) for machine in machines}
+        self._selection, self._method = selection, method
+        self._stores = [(m, s, store) for m, found in opened.items() for s, store in found.stores.items()]
+        self.clips = concat([store.clips for _, _, store in self._stores])
+        self.set_name = np.repeat([s for _, s, _ in self._stores], [len(store.clips) for _, _, store in self._stores])
+        self.frontend = method.frontend
+        self.worked = sum(found.packed for found in opened.values())  # clips decoded or transformed just now
+
+    @cached_property
+    def features(self) -> list[Features]:
+        """The front end's features of every store, computed where they are not cached."""
+        selection, method = self._selection, self._method
+        features = []
+        for machine, set_name, store in self._stores:
             folder = selection.workspace.store(selection.edition.name, set_name, machine) / "features"
             title = f"{method.frontend.name} {machine} {set_name}"
             with selection.ui.progress(title, len(store.clips)) as progress, selection.workspace.lock(folder):
@@ -88,18 +93,54 @@ def feature_data(selection: Selection, method: Method, machines: tuple[str, ...]
                 features.append(
                     cached_features(store, method.frontend, method.channel, folder, selection.device, tally)
                 )
-            computed += tally.count
-            tables.append(store.clips)
-    return FeatureData(concat(tables), features, computed)
+            self.worked += tally.count
+        return features
+
+    @cached_property
+    def _labels(self) -> tuple[np.ndarray, list[str]]:
+        labels, names, source = class_labels(self.clips, self._method.labels)
+        if source != self._method.labels[0]:
+            machines = ", ".join(dict.fromkeys(self.clips.machine.tolist()))
+            self._selection.ui.say(f"{machines}: one class by {self._method.labels[0]}; {len(names)} by {source}")
+        return labels, names
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class numbers `[clips]`, made from the training clips; -1 for a test clip of none of them."""
+        return self._labels[0]
+
+    @property
+    def classes(self) -> list[str]:
+        return self._labels[1]
+
+    def waveforms(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Samples of the chosen clips end to end, and the length of each.
+
+        int16 as stored when one channel is taken, float32 (full scale 1) for a mix of channels.
+        """
+        first = np.concatenate([[0], np.cumsum([len(store.clips) for _, _, store in self._stores])])
+        channel, parts = self._method.channel, []
+        for row in rows:
+            index = int(np.searchsorted(first, row, side="right")) - 1
+            store, clip = self._stores[index][2], int(row - first[index])
+            if isinstance(channel, int) and channel < store.channels:
+                parts.append(store.samples[store.offsets[clip] : store.offsets[clip + 1], channel])
+            else:
+                parts.append(store.waveform(clip, channel))
+        return np.concatenate(parts), np.array([len(part) for part in parts])
 
 
 def run(selection: Selection) -> list[Done]:
     """Bring stores and features of every selected machine up to date."""
     done = []
     for machine in selection.machines:
-        computed = 0
+        worked = 0
         for member in selection.members:
-            computed += feature_data(selection, selection.method(member, machine), (machine,)).computed
+            method = selection.method(member, machine)
+            data = ClipData(selection, method, (machine,))
+            if VIEWS[method.view.name].needs_features:  # type: ignore[attr-defined]
+                data.features  # noqa: B018 - computed for the cache
+            worked += data.worked
         folder = selection.workspace.root / "store" / selection.edition.name
-        done.append(Done(machine, f"{folder}/*/{machine}", computed == 0))
+        done.append(Done(machine, f"{folder}/*/{machine}", worked == 0))
     return done

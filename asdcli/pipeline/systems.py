@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from asdcli.errors import unknown
 from asdcli.pipeline import ensemble, score
+from asdcli.pipeline.aligned import Norm
 from asdcli.pipeline.scorefolders import ScoreFolder, open_score_folder
 from asdcli.pipeline.selection import Selection
+from asdcli.pipeline.weights import Best, Choice, Weights, choice_from_dict
 from asdcli.workspace import Made
 
 
@@ -24,11 +27,16 @@ def member_folders(selection: Selection) -> list[ScoreFolder]:
 
 
 def current_ensemble(selection: Selection) -> ScoreFolder:
-    """The recipe's ensemble, brought up to date in the way it was made, or made with the defaults."""
+    """The recipe's ensemble, brought up to date in the way it was made, or made with the defaults.
+
+    Its name tells when its weights were chosen with the labels of the development set.
+    """
     place = ensemble_folder(selection)
     made = Made(place).read().get("all", {})
-    fuse_recipe(selection, None, made.get("normalisation", "train"), None)
-    return open_score_folder(selection.workspace, selection.ui, place, selection.edition)
+    choice = choice_from_dict(made.get("choice"))
+    fused, _ = fuse_recipe(selection, choice, made.get("normalisation", "train"), None)
+    folder = open_score_folder(selection.workspace, selection.ui, place, selection.edition)
+    return replace(folder, name=f"{folder.name} (oracle on dev)") if fused.weights.oracle else folder
 
 
 def ensemble_folder(selection: Selection, system: str | None = None) -> Path:
@@ -37,21 +45,24 @@ def ensemble_folder(selection: Selection, system: str | None = None) -> Path:
     return selection.workspace.ensemble(name) / selection.edition.name
 
 
+def named_system(selection: Selection, name: str) -> Weights | Best:
+    """How the weights of a system of the recipe are chosen."""
+    systems = selection.recipe.header.systems
+    if name not in systems:
+        raise unknown(f"system of recipe {selection.recipe.name}", name, systems)
+    system = systems[name]
+    if system.best is not None:
+        return Best(system.best)
+    suffix = f" seed_{selection.seed}" if selection.seed else ""
+    return Weights({f"{key}{suffix}": weight for key, weight in system.weights.items()}, oracle=system.oracle)
+
+
 def fuse_recipe(
-    selection: Selection, system: str | None, norm: ensemble.Norm, out: Path | None
+    selection: Selection, choice: Choice, norm: Norm, out: Path | None
 ) -> tuple[ensemble.Fused, list[ScoreFolder]]:
-    """Fuse the recipe's members with equal weights, or as one of its named systems."""
+    """Fuse the recipe's members into `out`, or where the recipe's ensemble lies."""
     folders = member_folders(selection)
-    weights = {folder.name: 1.0 for folder in folders}
-    oracle = False
-    if system is not None:
-        systems = selection.recipe.header.systems
-        if system not in systems:
-            raise unknown(f"system of recipe {selection.recipe.name}", system, systems)
-        weights, oracle = systems[system].weights, systems[system].oracle
-        suffix = f" seed_{selection.seed}" if selection.seed else ""
-        weights = {f"{key}{suffix}": value for key, value in weights.items()}
-    place = out or ensemble_folder(selection, system)
+    place = out or ensemble_folder(selection)
     with selection.workspace.lock(place):
-        fused = ensemble.run(selection.ui, selection.edition, folders, weights, norm, place, oracle)
+        fused = ensemble.run(selection.ui, selection.edition, folders, choice, norm, place)
     return fused, folders

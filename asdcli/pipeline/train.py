@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from asdcli.components import build
-from asdcli.errors import UserError
-from asdcli.pipeline.features import FeatureData, MachineStores, feature_data, open_stores
+from asdcli.errors import UserError, WorkError
+from asdcli.pipeline.features import ClipData, MachineStores, open_stores
 from asdcli.pipeline.selection import Done, Selection
 from asdcli.recipe import Method
 from asdcli.training import VIEWS
@@ -23,20 +23,38 @@ WEIGHTS = "weights.safetensors"
 
 
 def run(selection: Selection) -> list[Done]:
-    """Train what is missing or stale; returns one entry per member and group of machines."""
+    """Train what is missing or stale; returns one entry per member and group of machines.
+
+    A training that fails does not stop the others; at the end a WorkError names those that failed.
+    """
     device = selection.device  # announced before anything else
-    done = []
+    done: list[Done] = []
+    failed: dict[str, list[str]] = {}
     for member in selection.members:
         for group, machines in selection.groups(member).items():
-            method = selection.method(member, group if group in machines else None)
-            folder = selection.workspace.run(selection.label, selection.edition.name, member, group, selection.seed)
-            made_from = run_fingerprint(selection, method, [open_stores(selection, name) for name in machines])
-            with selection.workspace.lock(folder):
-                fresh = Made(folder).is_fresh(made_from)
-                if not fresh:
-                    _train(selection, method, machines, folder, f"{member} {group}", made_from, device)
-            done.append(Done(f"{member} {group}", str(folder), fresh))
+            try:
+                done.append(_bring_up_to_date(selection, member, group, machines, device))
+            except WorkError as error:
+                selection.ui.warn(f"{member} {group}: {error} {error.hint}")
+                failed.setdefault(member, []).append(group)
+    if failed:
+        names = ", ".join(f"{member} ({', '.join(groups)})" for member, groups in failed.items())
+        others = " ".join(f"--member {member}" for member in selection.members if member not in failed)
+        raise WorkError(f"Training failed for {names}.", f"The others are usable: {others}" if others else "")
     return done
+
+
+def _bring_up_to_date(
+    selection: Selection, member: str, group: str, machines: tuple[str, ...], device: torch.device
+) -> Done:
+    method = selection.method(member, group if group in machines else None)
+    folder = selection.workspace.run(selection.label, selection.edition.name, member, group, selection.seed)
+    made_from = run_fingerprint(selection, method, [open_stores(selection, name) for name in machines])
+    with selection.workspace.lock(folder):
+        fresh = Made(folder).is_fresh(made_from)
+        if not fresh:
+            _train(selection, method, machines, folder, f"{member} {group}", made_from, device)
+    return Done(f"{member} {group}", str(folder), fresh)
 
 
 def run_fingerprint(selection: Selection, method: Method, stores: list[MachineStores]) -> str:
@@ -47,14 +65,14 @@ def run_fingerprint(selection: Selection, method: Method, stores: list[MachineSt
 
 def training_view(selection: Selection, method: Method, machines: tuple[str, ...]) -> View:
     """The recipe's view of the machines' training clips."""
-    data = feature_data(selection, method, machines)
+    data = ClipData(selection, method, machines)
     rows = np.flatnonzero(data.clips.split == "train")
     if not len(rows):
         raise UserError(f"{', '.join(machines)}: there are no training clips.")
     return make_view(selection, method, data, rows)
 
 
-def make_view(selection: Selection, method: Method, data: FeatureData, rows: np.ndarray) -> View:
+def make_view(selection: Selection, method: Method, data: ClipData, rows: np.ndarray) -> View:
     """The recipe's view of some rows of a clip table."""
     view: View = build(VIEWS, "view", method.view, data, rows, selection.device)
     return view
@@ -73,7 +91,7 @@ def _train(
 
     view = training_view(selection, method, machines)
     folder.mkdir(parents=True, exist_ok=True)
-    weights = train(
+    trained = train(
         method,
         view,
         folder,
@@ -84,7 +102,7 @@ def _train(
         ui=selection.ui,
     )
     write_atomic(folder / "recipe.json", json.dumps(method.model_dump(mode="json"), indent=1).encode())
-    write_atomic(folder / WEIGHTS, save({name: value.cpu().contiguous() for name, value in weights.items()}))
+    write_atomic(folder / WEIGHTS, save({name: value.cpu().contiguous() for name, value in trained.weights.items()}))
     Made(folder).write(
         made_from,
         [WEIGHTS, "recipe.json", "log.jsonl"],
@@ -93,5 +111,6 @@ def _train(
         torch=torch.__version__,
         python=platform.python_version(),
         training_clips=len(view.clips),
+        stages=trained.stages,
     )
     (folder / "checkpoint.pt").unlink(missing_ok=True)

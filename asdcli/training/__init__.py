@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from asdcli.training.classification import ArcFaceClassification
 from asdcli.training.reconstruction import Reconstruction
-from asdcli.training.samplers import Shuffle
+from asdcli.training.samplers import OneFromTarget, Shuffle
 from asdcli.training.views import FrameWindows
+from asdcli.training.waveform_pieces import WaveformPieces
 
-TASKS: dict[str, Callable[..., Any]] = {"reconstruction": Reconstruction}
+TASKS: dict[str, Callable[..., Any]] = {"reconstruction": Reconstruction, "arcface": ArcFaceClassification}
 
-VIEWS: dict[str, Callable[..., Any]] = {"frame_windows": FrameWindows}
+VIEWS: dict[str, Callable[..., Any]] = {"frame_windows": FrameWindows, "waveform_pieces": WaveformPieces}
 
-SAMPLERS: dict[str, Callable[..., Any]] = {"shuffle": Shuffle}
+SAMPLERS: dict[str, Callable[..., Any]] = {"shuffle": Shuffle, "one_from_target": OneFromTarget}

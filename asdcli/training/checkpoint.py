@@ -28,10 +28,7 @@ class Checkpoint:
         self._cost = 0.0
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state, on the CPU, or None when there is none for this fingerprint or it cannot be read.
-
-        On the CPU, because Adam counts its steps there: on a GPU each update would wait for the counts.
-        """
+        """The saved state, on the CPU, or None when there is none for this fingerprint or it cannot be read."""
         try:
             loaded = torch.load(self.path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, UnpicklingError):

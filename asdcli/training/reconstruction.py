@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asdcli.training.task import Task
-from asdcli.training.views import Batch
+from asdcli.training.views import Batch, View
 
 
 class Reconstruction(Task):
@@ -19,7 +19,7 @@ class Reconstruction(Task):
     the number of features, and the mean squared Mahalanobis distance is trace(Sigma^-1 moment).
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, view: View) -> None:
         super().__init__()
         self.model = model
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from asdcli.components import build
+from asdcli.errors import UserError
 from asdcli.nn import BACKBONES
 from asdcli.recipe import Method
 from asdcli.training import TASKS
@@ -23,20 +25,37 @@ def build_task(method: Method, stage: str, view: View, device: torch.device, see
     """The network and heads of one stage with the initial weights of this seed."""
     torch.manual_seed(derive_seed(seed, "weights"))
     model = build(BACKBONES, "model", method.model, view.input_shape)
-    task: Task = build(TASKS, "task", method.stages[stage].task, model)
+    task: Task = build(TASKS, "task", method.stages[stage].task, model, view)
     return task.to(device)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The weights after the last stage, and the stages that were run."""
+
+    weights: dict[str, Tensor]
+    stages: list[str]
+
+
+def stages_for(method: Method, view: View) -> list[str]:
+    """The stages that the training clips allow: a stage may need clips of a domain."""
+    there = set(view.clips.domain.tolist())
+    names = [name for name, stage in method.stages.items() if stage.needs is None or stage.needs in there]
+    if not names:
+        raise UserError("None of the recipe's stages has the training clips it needs.")
+    return names
 
 
 def train(
     method: Method, view: View, folder: Path, *, fingerprint: str, seed: int, device: torch.device, title: str, ui: Ui
-) -> dict[str, Tensor]:
-    """Train all stages, going on from the checkpoint in `folder` if it is of this fingerprint. Returns the weights."""
+) -> Trained:
+    """Train all stages, going on from the checkpoint in `folder` if it is of this fingerprint."""
     checkpoint, log = Checkpoint(folder / "checkpoint.pt", fingerprint), RunLog(folder / "log.jsonl")
     saved = checkpoint.load()
     log.cut(saved["log_size"] if saved else 0)
     if saved:
         ui.say(f"{title}: going on at stage {saved['stage']}, step {saved['at']['step']}")
-    names = list(method.stages)
+    names = stages_for(method, view)
     weights: dict[str, Tensor] = {}
     for name in names[names.index(saved["stage"]) :] if saved else names:
         task = build_task(method, name, view, device, seed)
@@ -50,4 +69,4 @@ def train(
         with ui.progress(label, loop.total_steps, "steps") as progress:
             loop.run(progress)
         weights = task.state_dict()
-    return weights
+    return Trained(weights, names)

@@ -16,7 +16,8 @@ def split_examples(view: View, stage: Stage, seed: int, name: str) -> tuple[Tens
     """Numbers of the training and of the validation examples of a stage."""
     examples = torch.arange(len(view.clip))
     if stage.clips != "all":
-        examples = examples[torch.from_numpy(view.clips.domain == stage.clips)[view.clip]]
+        is_target = torch.from_numpy(view.clips.domain == "target")[view.clip]
+        examples = examples[is_target == (stage.clips == "target")]  # a clip of unknown domain counts as source
     if not len(examples):
         raise UserError(f"Stage {name} has no training clips (clips: {stage.clips}).")
     if stage.validation is None:

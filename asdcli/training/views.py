@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,17 +15,26 @@ from asdcli.audio.features import Features
 
 @dataclass(frozen=True)
 class Batch:
-    """x: examples, `[batch, ...]`; clip: `[batch]`, each example's row in the view's clip table."""
+    """Examples on the device.
+
+    x: `[batch, ...]`; clip: each example's row in the view's clip table, `[batch]`; label: its class, where the view
+    has classes; other and rate: class and share of the clip that was mixed in, where the view mixes.
+    """
 
     x: Tensor
     clip: Tensor
+    label: Tensor | None = None
+    other: Tensor | None = None
+    rate: Tensor | None = None
 
 
-class ClipData(Protocol):
-    """The clips a view draws from, packed or as features. `features` has one entry per store, in table order."""
+class FeatureData(Protocol):
+    """Clips as cached features: one entry per store, in the order of the table."""
 
     clips: ClipTable
-    features: list[Features]
+
+    @property
+    def features(self) -> list[Features]: ...
 
 
 class View(Protocol):
@@ -38,6 +47,13 @@ class View(Protocol):
     def batch(self, examples: Tensor, generator: torch.Generator) -> Batch: ...
 
     def clip_examples(self, row: int) -> Tensor: ...
+
+
+class LabelledView(View, Protocol):
+    """A view with classes: `labels` by row of `clips`, `[clips]` on the CPU."""
+
+    labels: Tensor
+    classes: int
 
 
 class FrameWindows:
@@ -54,8 +70,10 @@ class FrameWindows:
         hop: frames between the starts of two windows.
     """
 
+    needs_features = True
+
     def __init__(
-        self, data: ClipData, rows: np.ndarray, device: torch.device, *, frames: int = 5, hop: int = 1
+        self, data: FeatureData, rows: np.ndarray, device: torch.device, *, frames: int = 5, hop: int = 1
     ) -> None:
         if frames < 1 or hop < 1:
             raise ValueError("frames and hop must be at least 1")
@@ -73,6 +91,11 @@ class FrameWindows:
         self._first = np.concatenate([[0], np.cumsum([len(s) for s in starts])])
         self._starts = torch.from_numpy(np.concatenate(starts)).to(device)
         self._window = torch.arange(frames, device=device)
+
+    @staticmethod
+    def shape(frontend: Any, *, frames: int = 5, **others: object) -> tuple[int, int]:
+        """`(frames, features)` of one example."""
+        return frames, frontend.n_features
 
     def batch(self, examples: Tensor, generator: torch.Generator) -> Batch:
         """The windows with these numbers; `generator` is for views that crop or augment."""

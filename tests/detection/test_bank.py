@@ -39,5 +39,5 @@ def test_trace_weights_give_the_trace_of_the_product(n: int, seed: int) -> None:
 def test_a_missing_embedding_names_who_needs_it_and_what_there_is() -> None:
     there = {"residual_mean": np.zeros((1, 3)), "residual_moment": np.zeros((1, 6))}
     assert need(there, "residual_mean", "mse") is there["residual_mean"]
-    with pytest.raises(UserError, match="Detector knn needs the embedding 'embedding'.*: residual_mean, residual_mom"):
+    with pytest.raises(UserError, match=r"Detector knn needs the embedding 'embedding'.*: residual_mean, residual_mom"):
         need(there, "embedding", "knn")

@@ -24,7 +24,8 @@ class Residuals:
 
     def __init__(self, clips: int, seed: int, windows: int = 20) -> None:
         torch.manual_seed(0)
-        task = Reconstruction(DenseAutoencoder((FRAMES, FEATURES), hidden=8, layers=1, bottleneck=2)).eval()
+        model = DenseAutoencoder((FRAMES, FEATURES), hidden=8, layers=1, bottleneck=2)
+        task = Reconstruction(model, view=None).eval()  # type: ignore[arg-type]
         generator = torch.Generator().manual_seed(seed)
         parts = [torch.randn(windows + i, FRAMES, FEATURES, generator=generator) + 0.3 for i in range(clips)]
         with torch.no_grad():
@@ -46,7 +47,9 @@ def test_clips() -> Residuals:
 DOMAIN = np.array(["source"] * 6 + ["target"] * 2)
 
 
-def detector(training: Residuals, domain: np.ndarray = DOMAIN, name: str = "selective_mahalanobis", **params: Any) -> Any:
+def detector(
+    training: Residuals, domain: np.ndarray = DOMAIN, name: str = "selective_mahalanobis", **params: Any
+) -> Any:
     built = build(DETECTORS, "detector", Component.model_validate({"name": name, **params}))
     built.fit(Bank(training.embeddings, domain, np.full(len(domain), "00")))
     return built
@@ -113,7 +116,9 @@ def test_the_only_clip_of_a_domain_is_scored_against_the_other(training: Residua
     domain = np.array(["source"] * 7 + ["target"])
     first = {name: values[:7] for name, values in training.embeddings.items()}
     last = {name: values[7:] for name, values in training.embeddings.items()}
-    alone = build(DETECTORS, "detector", Component.model_validate({"name": "selective_mahalanobis", "average": average}))
+    alone = build(
+        DETECTORS, "detector", Component.model_validate({"name": "selective_mahalanobis", "average": average})
+    )
     alone.fit(Bank(first, domain[:7], np.full(7, "00")))
     own = detector(training, domain, average=average).score_bank()
     np.testing.assert_allclose(own[7], alone.score(last)[0], rtol=1e-9)
@@ -167,4 +172,6 @@ def test_residuals_of_nothing_are_no_error() -> None:
 def test_an_empty_bank_is_the_users_error() -> None:
     empty = {"residual_mean": np.zeros((0, 2)), "residual_moment": np.zeros((0, 3))}
     with pytest.raises(UserError, match="no training clips to learn a covariance from"):
-        build(DETECTORS, "detector", Component(name="selective_mahalanobis")).fit(Bank(empty, np.array([]), np.array([])))
+        build(DETECTORS, "detector", Component(name="selective_mahalanobis")).fit(
+            Bank(empty, np.array([]), np.array([]))
+        )

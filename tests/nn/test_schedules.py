@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -50,7 +51,7 @@ def test_cosine_by_hand() -> None:
 @given(total=st.integers(2, 50), end=st.floats(0, 1))
 def test_cosine_falls_towards_its_end(total: int, end: float) -> None:
     values = factors("cosine", total, end=end)
-    assert all(earlier >= later for earlier, later in zip(values, values[1:], strict=False))
+    assert all(earlier >= later for earlier, later in pairwise(values))
     schedule = build(SCHEDULES, "schedule", Component.model_validate({"name": "cosine", "end": end}))
     assert schedule(total, total) == pytest.approx(end)
 

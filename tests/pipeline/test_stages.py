@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import machine_sound, tree_bytes, write_clip
+from helpers import machine_sound, tree_bytes, write_clip, write_tree
+from safetensors.torch import load_file
 
 from asdcli.challenge.scorefiles import read_values
-from asdcli.errors import UserError
+from asdcli.errors import UserError, WorkError
 from asdcli.pipeline import embed, features, score, train
 from asdcli.pipeline.selection import Selection, select
+from asdcli.recipe import RECIPES
 from asdcli.ui import Ui
 from asdcli.workspace import Workspace
 
@@ -197,3 +200,42 @@ def test_own_data_without_an_edition(tmp_path: Path) -> None:
         score.score_folder(selection, "ae", "mse") / "dev" / "anomaly_score_press_section_00_test.csv"
     )
     assert sorted(names) == sorted(f"{label}/{i}.wav" for label in ("normal", "anomaly") for i in range(6))
+
+
+def test_a_failed_training_leaves_the_others_usable(tree: Path, tmp_path: Path) -> None:
+    shutil.copytree(RECIPES / "baseline_ae", tmp_path / "two")
+    path = tmp_path / "two" / "recipe.yaml"
+    path.write_text(
+        path.read_text().replace("  ae: {}", "  wild: {stages: {train: {optimizer: {lr: 1.0e+30}}}}\n  ae: {}")
+    )
+    chosen = {"recipe": str(tmp_path / "two"), "profile": "smoke", "device": "cpu", "machines": ["SynFan"]}
+    with pytest.raises(WorkError, match=r"Training failed for wild \(SynFan\)") as raised:
+        train.run(select(Workspace(tree), Ui(), **chosen))  # type: ignore[arg-type]
+    assert "--member ae" in raised.value.hint
+    (entry,) = train.run(select(Workspace(tree), Ui(), members=["ae"], **chosen))  # type: ignore[arg-type]
+    assert entry.fresh
+
+
+def test_a_classifier_with_two_stages_scores_the_demo_machines(tmp_path: Path) -> None:
+    write_tree(tmp_path / "root", seconds=1.2)
+    listener = Listener()
+    chosen = {"recipe": "arcface_ensemble", "profile": "smoke", "device": "cpu", "members": ["mobilefacenet_1024"]}
+    done = score.run(select(Workspace(tmp_path / "root"), listener, set_name="dev", **chosen))  # type: ignore[arg-type]
+    assert {entry.what for entry in done} == {f"mobilefacenet_1024/cosine {m}" for m in ("SynBearing", "SynFan")}
+    # SynBearing has one section and one attribute value: it is classified by domain, which is said.
+    assert any("SynBearing: one class by section; 2 by domain" in text for text in listener.heard)
+    run = tmp_path / "root" / "runs" / "arcface_ensemble@smoke" / "demo" / "mobilefacenet_1024" / "SynFan" / "seed_0"
+    assert json.loads((run / "made.json").read_text())["all"]["stages"] == ["source", "target"]
+    frozen = load_file(run / "weights.safetensors")
+    assert all(value.isfinite().all() for value in frozen.values())
+
+
+def test_a_stage_that_needs_target_clips_is_left_out_without_them(tmp_path: Path) -> None:
+    raw = tmp_path / "root" / "data" / "dcase2020" / "dev_data" / "raw" / "ToyCar"
+    for machine_id in ("01", "02"):
+        for index in range(4):
+            write_clip(raw / "train" / f"normal_id_{machine_id}_{index:08d}.wav", machine_sound(index, 150, 1.2))
+        write_clip(raw / "test" / f"anomaly_id_{machine_id}_00000000.wav", machine_sound(9, 150, 1.2, knock=True))
+    chosen = {"recipe": "arcface_ensemble", "profile": "smoke", "device": "cpu", "members": ["mobilefacenet_1024"]}
+    (entry,) = train.run(select(Workspace(tmp_path / "root"), Ui(), data="dcase2020", **chosen))  # type: ignore[arg-type]
+    assert json.loads((Path(entry.path) / "made.json").read_text())["all"]["stages"] == ["source"]

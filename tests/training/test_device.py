@@ -18,7 +18,7 @@ def test_the_cpu_is_always_there() -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_without_a_gpu_auto_is_the_cpu_and_cuda_is_an_error() -> None:
     assert pick_device("auto") == torch.device("cpu")
-    with pytest.raises(UserError, match="--device cuda: (this torch is a CPU-only build|torch sees no NVIDIA GPU)"):
+    with pytest.raises(UserError, match=r"--device cuda: (this torch is a CPU-only build|torch sees no NVIDIA GPU)"):
         pick_device("cuda")
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import toys
 import torch
+import toys
 from torch import Tensor, nn
 
 from asdcli.errors import UserError, WorkError
@@ -118,6 +118,20 @@ def test_the_log_holds_the_mean_loss_of_each_epoch(tmp_path: Path) -> None:
     assert len(one.held_out) == 6
 
 
+def test_validation_runs_in_evaluation_mode(tmp_path: Path) -> None:
+    class Dropping(toys.Linear):
+        def __init__(self, input_shape: tuple[int, ...]) -> None:
+            super().__init__(input_shape)
+            self.encoder = nn.Sequential(self.encoder, nn.BatchNorm1d(2), nn.Dropout(0.5))  # type: ignore[assignment]
+
+    one = toys.loop(tmp_path, toys.stage(epochs=2, validation={"fraction": 0.25}), toys.task(Dropping))
+    one.run(Progress())
+    batch = toys.view().batch(one.held_out, torch.Generator())
+    with torch.no_grad():  # the statistics and weights of the last epoch are the final ones
+        expected = one.task.eval()(batch, torch.Generator())["loss"].item()
+    assert toys.log_of(tmp_path)[-1]["validation_loss"] == pytest.approx(expected, rel=1e-6)
+
+
 def test_the_log_holds_whatever_else_the_task_says(tmp_path: Path) -> None:
     toys.run(tmp_path, toys.stage(), toys.task(kind=toys.Drawing))
     draws = [record["draw"] for record in toys.log_of(tmp_path)]
@@ -186,7 +200,9 @@ def with_one_bad_clip(bad: int, value: float) -> View:
 
 @pytest.mark.parametrize("value", [np.inf, np.nan, 1e30])
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, value: float) -> None:
-    with pytest.raises(WorkError, match=r"The loss of stage stage1 is (nan|inf) at step \d+; training stopped") as caught:
+    with pytest.raises(
+        WorkError, match=r"The loss of stage stage1 is (nan|inf) at step \d+; training stopped"
+    ) as caught:
         toys.run(tmp_path, toys.stage(), data=with_one_bad_clip(3, value))
     assert "learning rate" in caught.value.hint
     assert toys.log_of(tmp_path) == [] if (tmp_path / "log.jsonl").exists() else True
@@ -213,9 +229,7 @@ def test_a_loss_of_minus_infinity_is_not_finite_either(tmp_path: Path) -> None:
 
 
 def test_patience_stops_where_nothing_improves(tmp_path: Path) -> None:
-    still = toys.stage(
-        epochs=20, patience=3, validation={"fraction": 0.25}, optimizer={"name": "sgd", "lr": 0}
-    )
+    still = toys.stage(epochs=20, patience=3, validation={"fraction": 0.25}, optimizer={"name": "sgd", "lr": 0})
     toys.run(tmp_path, still)
     assert len(toys.log_of(tmp_path)) == 1 + 3
 
@@ -293,8 +307,8 @@ def test_a_stage_starts_with_the_weights_of_the_one_before(tmp_path: Path) -> No
 
 def test_a_head_of_another_shape_starts_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Headed(toys.Reconstruction):
-        def __init__(self, model: nn.Module, *, outputs: int = 2) -> None:
-            super().__init__(model)
+        def __init__(self, model: nn.Module, view: View, *, outputs: int = 2) -> None:
+            super().__init__(model, view)
             self.head = nn.Linear(2, outputs)
 
         def forward(self, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
@@ -313,7 +327,9 @@ def test_a_head_of_another_shape_starts_anew(tmp_path: Path, monkeypatch: pytest
     )
     assert toys.same(same, one)
     assert other["head.weight"].shape == (3, 2)
-    assert toys.same({key: other[key] for key in other if "model" in key}, {key: one[key] for key in one if "model" in key})
+    assert toys.same(
+        {key: other[key] for key in other if "model" in key}, {key: one[key] for key in one if "model" in key}
+    )
 
 
 def test_a_stage_freezes_for_itself_alone(tmp_path: Path) -> None:

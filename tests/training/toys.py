@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.features import Features
+from asdcli.components import Component
 from asdcli.recipe import Method, Stage
 from asdcli.training.checkpoint import Checkpoint, RunLog
 from asdcli.training.loop import StageLoop
@@ -20,10 +21,12 @@ from asdcli.training.reconstruction import Reconstruction
 from asdcli.training.run import train
 from asdcli.training.task import Task
 from asdcli.training.views import FrameWindows, View
+from asdcli.training.waveform_pieces import WaveformPieces
 from asdcli.ui import Progress, Ui
 
 CPU = torch.device("cpu")
 FEATURES = 3
+SHORT_STFT = Component.model_validate({"name": "stft", "n_fft": 64, "hop_length": 32})
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,48 @@ def view(data: Clips | None = None, frames: int = 2, hop: int = 2) -> View:
     """Windows of two frames; by default eight clips with three windows each."""
     data = data or clips([6] * 8)
     return FrameWindows(data, np.arange(len(data.clips)), CPU, frames=frames, hop=hop)
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """What a view of waveforms draws from: clips of noise, every other one of section 01 and of the target domain."""
+
+    clips: ClipTable
+    samples: list[np.ndarray]
+    classes: tuple[str, ...] = ("00", "01")
+    frontend: Component = SHORT_STFT
+
+    @property
+    def labels(self) -> np.ndarray:
+        return np.array([self.classes.index(section) for section in self.clips.section], dtype=np.int64)
+
+    def waveforms(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        chosen = [self.samples[row] for row in rows]
+        return np.concatenate(chosen), np.array([len(part) for part in chosen])
+
+
+def sounds(lengths: list[int], seed: int = 0) -> Sounds:
+    """Clips of noise with these many samples."""
+    rng = np.random.default_rng(seed)
+    count = len(lengths)
+    table = ClipTable.from_columns(
+        {
+            "path": [f"fan/train/{index}.wav" for index in range(count)],
+            "machine": ["fan"] * count,
+            "section": [f"{index % 2:02d}" for index in range(count)],
+            "domain": ["target" if index % 4 > 1 else "source" for index in range(count)],
+            "split": ["train"] * count,
+            "label": [0] * count,
+            "attributes": [{}] * count,
+        }
+    )
+    return Sounds(table, [rng.integers(-3000, 3000, n).astype(np.int16) for n in lengths])
+
+
+def pieces(data: Sounds | None = None, **params: Any) -> WaveformPieces:
+    """Pieces of eight frames; by default 24 clips of 20 frames or a little more."""
+    data = data or sounds([640 + 8 * index for index in range(24)])
+    return WaveformPieces(data, np.arange(len(data.clips)), CPU, **{"frames": 8, "pieces": 3, **params})
 
 
 class Linear(nn.Module):
@@ -124,7 +169,7 @@ def method(*stages: Stage, model: str = "linear") -> Method:
 
 def task(model: type[nn.Module] = Linear, kind: type[Task] = Reconstruction, seed: int = 0, **params: Any) -> Task:
     torch.manual_seed(seed)
-    return kind(model((2, FEATURES), **params))
+    return kind(model((2, FEATURES), **params), view())
 
 
 def loop(folder: Path, one: Stage, own: Task, data: View | None = None, seed: int = 0) -> StageLoop:
@@ -142,15 +187,16 @@ def run(folder: Path, one: Stage, own: Task | None = None, data: View | None = N
 
 
 def train_all(folder: Path, chosen: Method, data: View | None = None, seed: int = 0) -> dict[str, Tensor]:
-    return train(
-        chosen, data or view(), folder, fingerprint="f", seed=seed, device=CPU, title="train", ui=Ui()
-    )
+    trained = train(chosen, data or view(), folder, fingerprint="f", seed=seed, device=CPU, title="train", ui=Ui())
+    return trained.weights
 
 
 def log_of(folder: Path) -> list[dict[str, Any]]:
     """The records of a run without what depends on the clock."""
     records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in record.items() if key not in ("seconds", "clips_per_s")} for record in records]
+    return [
+        {key: value for key, value in record.items() if key not in ("seconds", "clips_per_s")} for record in records
+    ]
 
 
 def same(one: Any, other: Any) -> bool:

@@ -42,7 +42,7 @@ def loose_part(run: Running, amount: float) -> None:
 
 
 def slipping(run: Running, amount: float) -> None:
-    """A belt lets go about twice a second: the speed dips by up to a quarter. To be applied before the machine sounds."""
+    """A belt lets go about twice a second: the speed dips by up to a quarter. Acts before the machine sounds."""
     n = len(run.phase)
     starts = run.rng.uniform(0, n, max(1, round(2.0 * n / SAMPLE_RATE_HZ)))
     dips = np.exp(-(((np.arange(n) - starts[:, None]) / (0.12 * SAMPLE_RATE_HZ)) ** 2)).max(axis=0)
@@ -58,13 +58,13 @@ def worn_tooth(run: Running, amount: float) -> None:
 
 
 def clogged(run: Running, amount: float) -> None:
-    """Blocked blades move less air and stall: blade-pass tones fall, broadband noise rises."""
+    """Blocked blades move less air and stall: the tones fall, broadband noise rises."""
     run.tones *= 1 - 0.8 * amount
     run.force *= 1 + 0.7 * amount
 
 
 def cavitation(run: Running, amount: float) -> None:
-    """Vapour bubbles collapse by the thousand, more of them as each vane passes its pressure minimum."""
+    """Vapour bubbles collapse, hundreds in a second; hardest when the impeller passes its pressure minimum."""
     n = len(run.phase)
     times = np.sort(run.rng.uniform(0, n - 1, round(600 * n / SAMPLE_RATE_HZ)))
     pressure = np.maximum(0.0, np.cos(np.interp(times, np.arange(n), run.phase)))

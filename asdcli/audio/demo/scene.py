@@ -50,11 +50,8 @@ def factory(rng: np.random.Generator, n: int, hall: Hall) -> Array:
     """Background `[n]`: coloured noise, mains hum, a neighbour's whine, and now and then something falls far away."""
     turn = 2 * np.pi * np.arange(n) / SAMPLE_RATE_HZ
     noise = hall.level * 10 ** (rng.normal(0.0, 1.5) / 20) * coloured_noise(rng, n, hall.slope)
-    whine = (
-        hall.whine
-        * rng.exponential(1.0)
-        * orders(rng, hall.whine_hz * rng.normal(1.0, 0.02) * turn, (1.0, 0.6, 0.4, 0.3))
-    )
+    loudness, pitch_hz = hall.whine * rng.exponential(1.0), hall.whine_hz * rng.normal(1.0, 0.02)
+    whine = loudness * orders(rng, pitch_hz * turn, (1.0, 0.6, 0.4, 0.3))
     hum = sum(hall.hum / k * np.cos(50 * k * turn + rng.uniform(0, 2 * np.pi)) for k in (1, 2, 3, 5))
     falls = rng.uniform(0, n - 1, rng.poisson(0.5 * n / SAMPLE_RATE_HZ))
     metal = [(natural_hz, 0.01, 0.4) for natural_hz in rng.uniform(500.0, 4000.0, 3)]

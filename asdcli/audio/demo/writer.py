@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from filelock import FileLock
@@ -15,6 +17,7 @@ from asdcli.audio.demo.signals import SAMPLE_RATE_HZ
 from asdcli.errors import UserError
 
 NAME = "demo"
+# Files are taken for fresh by this text: a change of the sounds needs another number of the generator.
 _TITLE = "Synthetic demo data: generated, not recorded."
 _README = f"""{_TITLE}
 
@@ -47,9 +50,13 @@ def generate_demo(root: Path, seed: int = 0, progress: Callable[[int], None] | N
 
 
 def _complete(out: Path, seed: int, clips: list[Clip]) -> bool:
+    least_bytes = {_path(clip): 2 * clip.rig.seconds * SAMPLE_RATE_HZ for clip in clips}
+    least_bytes |= {_attributes(clip): 1 for clip in clips}
     try:
-        return (out / "README.txt").read_text() == _README.format(seed=seed) and all(
-            (out / _path(clip)).stat().st_size > 2 * clip.rig.seconds * SAMPLE_RATE_HZ for clip in clips
+        return (
+            (out / "README.txt").read_bytes() == _README.format(seed=seed).encode()
+            and (out / "truth").is_dir()
+            and all((out / path).stat().st_size >= least for path, least in least_bytes.items())
         )
     except (FileNotFoundError, NotADirectoryError):
         return False
@@ -58,7 +65,7 @@ def _complete(out: Path, seed: int, clips: list[Clip]) -> bool:
 def _replace(out: Path, seed: int, clips: list[Clip], progress: Callable[[int], None]) -> None:
     """Generate beside, then change places with what is there: an incomplete demo or one of another seed."""
     readme = out / "README.txt"
-    if out.exists() and not (readme.is_file() and readme.read_text().startswith(_TITLE)):
+    if os.path.lexists(out) and not (readme.is_file() and readme.read_bytes().startswith(_TITLE.encode())):
         raise UserError(f"{out} holds something that is not the demo.", "Move it away, or choose another --root.")
     partial, old = out.with_name(f".{NAME}.partial"), out.with_name(f".{NAME}.old")
     for leftover in (partial, old):  # of a process that was killed
@@ -76,11 +83,16 @@ def _replace(out: Path, seed: int, clips: list[Clip], progress: Callable[[int], 
 def _write(out: Path, seed: int, clips: list[Clip], progress: Callable[[int], None]) -> None:
     import soundfile
 
-    for done, clip in enumerate(clips, start=1):
-        path = out / _path(clip)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, clip.samples(seed), SAMPLE_RATE_HZ, subtype="PCM_16")
-        progress(done)
+    pool = ThreadPoolExecutor()
+    try:
+        sounds = pool.map(lambda clip: clip.samples(seed), clips)
+        for done, (clip, samples) in enumerate(zip(clips, sounds, strict=True), start=1):
+            path = out / _path(clip)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, samples, SAMPLE_RATE_HZ, subtype="PCM_16")
+            progress(done)
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest
     _write_attributes(out, clips)
     _write_truth(out, [clip for clip in clips if clip.rig.set_name == "eval" and clip.split == "test"])
     (out / "README.txt").write_text(_README.format(seed=seed))
@@ -89,6 +101,11 @@ def _write(out: Path, seed: int, clips: list[Clip], progress: Callable[[int], No
 def _path(clip: Clip) -> Path:
     """Where the clip lies below the demo's folder."""
     return _machine(clip) / clip.split / clip.name
+
+
+def _attributes(clip: Clip) -> Path:
+    """Where the table of its section lies."""
+    return _machine(clip) / f"attributes_{clip.rig.section}.csv"
 
 
 def _machine(clip: Clip) -> Path:
@@ -100,7 +117,7 @@ def _write_attributes(out: Path, clips: Iterable[Clip]) -> None:
     tables: dict[Path, list[Clip]] = defaultdict(list)
     for clip in clips:
         if clip.rig.set_name == "dev" or clip.split == "train":
-            tables[out / _machine(clip) / f"attributes_{clip.rig.section}.csv"].append(clip)
+            tables[out / _attributes(clip)].append(clip)
     for path, rows in tables.items():
         pairs = [column for i in range(1, len(rows[0].attributes) + 1) for column in (f"d{i}p", f"d{i}v")]
         with path.open("w", newline="") as file:

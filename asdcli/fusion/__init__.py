@@ -1,0 +1,1 @@
+"""Scores to scores: normalisation, weighted fusion, and the search for weights, on plain arrays."""

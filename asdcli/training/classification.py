@@ -1,0 +1,49 @@
+"""Classification with an angular margin: embeddings that keep the classes of normal sound apart."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from asdcli.nn.arcface import ArcFace
+from asdcli.training.task import Task
+from asdcli.training.views import Batch, LabelledView
+
+
+class ArcFaceClassification(Task):
+    """ArcFace or Sub-center ArcFace over the view's classes, for whole and for mixed examples.
+
+    Args:
+        model: backbone with `embedding_size`.
+        view: tells the number of classes.
+        scale, margin_rad, centres, mixed: of the loss (`asdcli.nn.arcface.ArcFace`).
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        view: LabelledView,
+        *,
+        scale: float = 30.0,
+        margin_rad: float = 0.05,
+        centres: int = 1,
+        mixed: Literal["two_label", "soft_label"] = "two_label",
+    ) -> None:
+        super().__init__()
+        self.model = model
+        size = int(model.embedding_size)  # type: ignore[arg-type]
+        self.arcface = ArcFace(size, view.classes, scale=scale, margin_rad=margin_rad, centres=centres, mixed=mixed)
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        if batch.label is None:
+            raise TypeError("this view has no class labels")
+        embedding = self.model(batch.x)
+        loss = self.arcface(embedding, batch.label, batch.other, batch.rate)
+        hits = (self.arcface.cosines(embedding.detach()).argmax(1) == batch.label).float().mean()
+        return {"loss": loss, "accuracy": hits}
+
+    def embed(self, examples: Tensor) -> dict[str, Tensor]:
+        """`embedding`: one per piece, `[pieces, size]`."""
+        return {"embedding": self.model(examples)}

@@ -1,0 +1,162 @@
+"""A view of waveforms: pieces of a spectrogram, computed on the device from the clips' samples."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asdcli.audio.clips import ClipTable
+from asdcli.audio.frontends import FRONTENDS
+from asdcli.audio.frontends.pieces import mean_std, min_max
+from asdcli.components import Component, build
+from asdcli.training.views import Batch
+
+
+class WaveformData(Protocol):
+    """Clips as samples, with the class of each. `waveforms` gives the chosen rows end to end, and their lengths."""
+
+    clips: ClipTable
+    frontend: Component
+
+    @property
+    def labels(self) -> np.ndarray: ...
+
+    @property
+    def classes(self) -> list[str]: ...
+
+    def waveforms(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+NORMALISE = {"mean_std": mean_std, "min_max": min_max, "none": lambda pieces: pieces}
+
+
+class WaveformPieces:
+    """Pieces of `frames` spectrogram frames, `[batch, features, frames]`; one example per clip.
+
+    All chosen clips lie on the device as samples. In training a piece is cut at random and may be mixed with a clip of
+    another class; only the samples under the piece are transformed, not the whole clip. To embed, a clip is cut into
+    `pieces` pieces at even distances.
+
+    Args:
+        data: the clips, their stores and their class labels.
+        rows: rows of the clip table to use.
+        device: where the samples lie.
+        frames: length of a piece in frames.
+        pieces: pieces per clip when it is embedded.
+        pool: neighbouring features averaged into one: 2 makes 512 of 1024 frequency bins.
+        normalise: of each piece by its own values: mean and standard deviation, minimum and maximum, or not.
+        mixup_rate_max: share r ~ U[0, mixup_rate_max) of a clip of another class, x = (1 - r) x_a + r x_b; 0 for none.
+    """
+
+    needs_features = False
+
+    def __init__(
+        self,
+        data: WaveformData,
+        rows: np.ndarray,
+        device: torch.device,
+        *,
+        frames: int = 32,
+        pieces: int = 10,
+        pool: int = 1,
+        normalise: Literal["mean_std", "min_max", "none"] = "mean_std",
+        mixup_rate_max: float = 0.0,
+    ) -> None:
+        self._check(frames, pieces, pool, mixup_rate_max)
+        self.frontend = build(FRONTENDS, "front end", data.frontend).to(device).eval()
+        self.input_shape = self.shape(self.frontend, frames=frames, pool=pool)
+        self.frames, self.pieces, self.pool = frames, pieces, pool
+        self.normalise, self.mixup_rate_max = NORMALISE[normalise], mixup_rate_max
+        self.clips = data.clips.select(rows)
+        self.clip = torch.arange(len(rows))
+        self.labels = torch.from_numpy(data.labels[rows])
+        self.classes = len(data.classes)
+        samples, lengths = data.waveforms(rows)
+        self._samples = torch.from_numpy(samples).to(device)
+        self._lengths = torch.from_numpy(lengths)
+        self._starts = torch.cumsum(self._lengths, 0) - self._lengths
+        window, hop = self.frontend.window.numel(), self.frontend.hop_length
+        # Frames that see beyond the cut: computed as well, and dropped.
+        self._margin = -(-window // (2 * hop))
+        self._cut = torch.arange((frames + 2 * self._margin - 1) * hop, device=device)
+        shortest = int(lengths.min(initial=1 << 60))
+        if shortest // hop + 1 < frames:
+            short = self.clips.path[int(lengths.argmin())]
+            raise ValueError(f"{short} has {shortest // hop + 1} frames, fewer than one piece of {frames}")
+
+    @staticmethod
+    def _check(frames: int, pieces: int, pool: int, mixup_rate_max: float) -> None:
+        if min(frames, pieces, pool) < 1:
+            raise ValueError("frames, pieces and pool must be at least 1")
+        if not 0 <= mixup_rate_max <= 1:
+            raise ValueError(f"mixup_rate_max is a share between 0 and 1, not {mixup_rate_max}")
+
+    @staticmethod
+    def shape(frontend: Any, *, frames: int = 32, pool: int = 1, **others: object) -> tuple[int, int]:
+        """`(features, frames)` of one example."""
+        return frontend.n_features // pool, frames
+
+    def batch(self, examples: Tensor, generator: torch.Generator) -> Batch:
+        """One random piece of each clip, mixed if the view mixes."""
+        first = self._random_frames(examples, generator)
+        wave = self._segments(examples, first)
+        partner, rate = None, None
+        if self.mixup_rate_max > 0:
+            partner = self._partners(examples, generator)
+            rate = self.mixup_rate_max * torch.rand(len(examples), generator=generator)
+            other = self._segments(partner, torch.minimum(first, self._last_frames(partner)))
+            wave = torch.lerp(wave, other, rate.to(wave.device)[:, None])
+        with torch.no_grad():
+            spectrum = self.frontend(wave)[..., self._margin : self._margin + self.frames]
+            x = self._finish(spectrum)
+        labels = self.labels.to(x.device)
+        mixed = (None, None) if partner is None else (labels[partner], rate.to(x.device))  # type: ignore[union-attr]
+        return Batch(x, self.clip[examples], labels[examples], *mixed)
+
+    @torch.no_grad()
+    def clip_examples(self, row: int) -> Tensor:
+        """The evenly spaced pieces of one clip, `[pieces, features, frames]`."""
+        begin, length = int(self._starts[row]), int(self._lengths[row])
+        spectrum = self.frontend(self._scaled(self._samples[begin : begin + length])[None])[0]
+        starts = np.round(np.linspace(0, spectrum.shape[1] - self.frames, self.pieces)).astype(int)
+        return self._finish(torch.stack([spectrum[:, s : s + self.frames] for s in starts.tolist()]))
+
+    def _finish(self, pieces: Tensor) -> Tensor:
+        if self.pool > 1:
+            kept = pieces[:, : pieces.shape[1] // self.pool * self.pool]
+            pieces = kept.unflatten(1, (-1, self.pool)).mean(2)
+        return self.normalise(pieces)
+
+    def _last_frames(self, rows: Tensor) -> Tensor:
+        """The last frame at which a piece of each clip may begin."""
+        return self._lengths[rows] // self.frontend.hop_length + 1 - self.frames
+
+    def _random_frames(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """A first frame for each clip, uniform over all that leave a whole piece."""
+        count = self._last_frames(rows) + 1
+        return (torch.rand(len(rows), generator=generator, dtype=torch.float64) * count).long()
+
+    def _partners(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """For each clip, a clip of another class: classes in proportion to their clips."""
+        order = torch.argsort(self.labels, stable=True)
+        sizes = torch.bincount(self.labels, minlength=self.classes)
+        ends = torch.cumsum(sizes, 0)
+        label = self.labels[rows]
+        others = len(order) - sizes[label]
+        drawn = (torch.rand(len(rows), generator=generator, dtype=torch.float64) * others).long()
+        # Positions in class order, with the clip's own class cut out.
+        return order[drawn + torch.where(drawn >= ends[label] - sizes[label], sizes[label], 0)]
+
+    def _segments(self, rows: Tensor, first: Tensor) -> Tensor:
+        """Samples under pieces that begin at the frames `first`, zeros beyond the clip's ends: `[batch, samples]`."""
+        device = self._samples.device
+        offset = ((first - self._margin) * self.frontend.hop_length).to(device)[:, None] + self._cut
+        inside = (offset >= 0) & (offset < self._lengths[rows].to(device)[:, None])
+        index = (self._starts[rows].to(device)[:, None] + offset).clamp(0, len(self._samples) - 1)
+        return self._scaled(self._samples[index]) * inside
+
+    def _scaled(self, samples: Tensor) -> Tensor:
+        return samples.float() / 32768 if samples.dtype == torch.int16 else samples

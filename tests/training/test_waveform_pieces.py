@@ -1,0 +1,95 @@
+"""Pieces of spectrograms cut from waveforms: the same as cutting whole spectrograms, and mixed as the paper says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import toys
+
+from asdcli.audio.frontends.pieces import mean_std
+from asdcli.training.seeds import generator
+
+
+def spectrogram(view: object, data: toys.Sounds, row: int) -> torch.Tensor:
+    return view.frontend(torch.from_numpy(data.samples[row])[None].float() / 32768)[0]  # type: ignore[attr-defined]
+
+
+def test_a_random_piece_is_a_crop_of_the_whole_spectrogram() -> None:
+    data = toys.sounds([700, 900, 640, 1500])
+    view = toys.pieces(data, normalise="none")
+    for step in range(20):
+        batch = view.batch(torch.arange(4), generator(step))
+        for row in range(4):
+            whole = spectrogram(view, data, row)
+            crops = [whole[:, start : start + 8] for start in range(whole.shape[1] - 7)]
+            assert min((batch.x[row] - crop).abs().max() for crop in crops) < 1e-5
+
+
+def test_every_crop_can_come_including_the_first_and_the_last() -> None:
+    data = toys.sounds([640, 640])
+    view = toys.pieces(data, normalise="none")
+    whole = spectrogram(view, data, 0)
+    crops = [whole[:, start : start + 8] for start in range(whole.shape[1] - 7)]
+    seen = set()
+    for step in range(300):
+        x = view.batch(torch.tensor([0]), generator(step)).x[0]
+        seen.add(int(np.argmin([(x - crop).abs().max() for crop in crops])))
+    assert seen == set(range(14))
+
+
+def test_pieces_of_a_clip_are_spread_evenly_and_standardised() -> None:
+    data = toys.sounds([1500, 700])
+    view = toys.pieces(data)
+    whole = spectrogram(view, data, 0)
+    last = whole.shape[1] - 8
+    expected = torch.stack([whole[:, start : start + 8] for start in (0, round(last / 2), last)])
+    torch.testing.assert_close(view.clip_examples(0), mean_std(expected))
+
+
+def test_pooling_averages_neighbouring_features() -> None:
+    data = toys.sounds([700, 700])
+    plain, pooled = (toys.pieces(data, pool=pool, normalise="none") for pool in (1, 2))
+    assert pooled.input_shape == (plain.input_shape[0] // 2, 8)
+    fine = plain.clip_examples(0)
+    torch.testing.assert_close(pooled.clip_examples(0), (fine[:, 0:-1:2] + fine[:, 1::2]) / 2)
+
+
+def test_mixing_takes_a_share_below_the_maximum_from_another_class() -> None:
+    view = toys.pieces(mixup_rate_max=0.5)
+    rates = []
+    for step in range(20):
+        batch = view.batch(torch.arange(24), generator(step))
+        assert batch.label is not None
+        assert batch.other is not None
+        assert batch.rate is not None
+        assert (batch.label != batch.other).all()
+        rates += batch.rate.tolist()
+    assert 0 <= min(rates) < 0.05
+    assert 0.45 < max(rates) < 0.5
+
+
+def test_partners_are_drawn_from_all_other_clips() -> None:
+    view = toys.pieces(toys.sounds([700] * 6), mixup_rate_max=0.5)
+    drawn = {int(view._partners(torch.tensor([2]), generator(step))[0]) for step in range(200)}
+    assert drawn == {1, 3, 5}
+
+
+def test_a_mixed_piece_is_the_spectrogram_of_the_mixed_waveforms() -> None:
+    data = toys.sounds([8 * 32 - 1, 8 * 32 - 1])  # exactly one piece long: no choice of crop is left
+    view = toys.pieces(data, normalise="none", mixup_rate_max=1.0)
+    batch = view.batch(torch.tensor([0]), generator(0))
+    assert batch.rate is not None
+    mixed = torch.lerp(*(torch.from_numpy(s).float() / 32768 for s in data.samples), batch.rate[0])
+    torch.testing.assert_close(batch.x[0], view.frontend(mixed[None])[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_clip_shorter_than_a_piece_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"fan/train/1.wav has 4 frames, fewer than one piece of 8"):
+        toys.pieces(toys.sounds([700, 100]))
+
+
+@pytest.mark.parametrize("params", [{"frames": 0}, {"pieces": 0}, {"pool": 0}, {"mixup_rate_max": 1.5}])
+def test_impossible_settings(params: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"must be at least 1|between 0 and 1"):
+        toys.pieces(**params)
