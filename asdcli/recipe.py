@@ -166,7 +166,7 @@ class Recipe:
             raise unknown(f"profile of recipe {self.name}", profile, ["full", *self.header.profiles])
         layers = [self._source.below("editions", edition or ""), self._source.below("members", member)]
         overlay = self.folder / f"{machine}.yaml"
-        if machine and overlay.is_file():
+        if machine and machine != "recipe" and overlay.is_file():
             layers.append(load_yaml(overlay))
         layers.append(self._source.below("profiles", profile))
         merged = self._base

@@ -22,6 +22,7 @@ from asdcli.audio.store import Store
 from asdcli.components import Component, build, check
 from asdcli.errors import UserError, WorkError
 
+FORMAT = 1  # of the cache; to be raised when a front end is corrected
 BATCH_SAMPLES = 1 << 21  # 8 MiB of float32 in, a few times that out: enough for the GPU, not too much for a laptop
 
 
@@ -37,7 +38,7 @@ class Features:
 def feature_key(store: Store, frontend: Component, channel: int | str) -> str:
     """What the values depend on, as a short hash."""
     params = check(FRONTENDS, "front end", frontend)  # a default written out is the same value, and the same key
-    text = json.dumps([store.fingerprint, frontend.name, params, channel], sort_keys=True)
+    text = json.dumps([FORMAT, store.fingerprint, frontend.name, params, channel], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -76,6 +77,8 @@ def hoist_globals(arguments: list[str]) -> list[str]:
 
 def main() -> None:
     """Run one command; exit 0 done, 1 the work failed, 2 wrong use or bad input, 130 interrupted."""
+    # numpy's matrices here are small: a second BLAS thread gains nothing, and on a busy machine costs a factor of 100.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = hoist_globals(sys.argv[1:]) or ["--help"]
     try:
         code = app(arguments, standalone_mode=False, prog_name="asd") or 0

@@ -184,9 +184,10 @@ def _draw(output: Output, edition: Edition, fused: Fused, systems: list[str], gr
     blank = [""] * len(columns)
     rows += [(name, *blank, _percent(value)) for name, value in _fusions(worth, weights.oracle, grid).items()]
     synthetic = " (synthetic data)" if edition.synthetic else ""
-    by_test = ", normalised by test clips" if fused.norm.startswith("test") else ""
-    title = f"asd ensemble: {edition.name}{synthetic}{by_test}"
+    title = f"asd ensemble: {edition.name}{synthetic}"
     output.table(title, ("system", *columns, "dev score, %"), rows, [len(systems) - 1])
+    if fused.norm.startswith("test"):
+        output.text("Normalised by test clips, which is against the rules on evaluation sets.")
     if fused.not_evaluated:
         output.text(f"Not evaluated: {fused.not_evaluated}")
     if weights.machines:

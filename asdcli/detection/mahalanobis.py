@@ -37,32 +37,32 @@ class SelectiveMahalanobis:
         self._bank, self._domain, self._moments = bank.embeddings, domain, moments
         self._sums = {name: moments[domain == name].sum(0) for name in ("source", "target")}
         self._counts = {name: int((domain == name).sum()) for name in ("source", "target")}
-        self._inverses = [self._inverse(total, n) for total, n in self._per_domain(self._sums, self._counts)]
+        self._inverses = {name: self._inverse(self._sums[name], n) for name, n in self._counts.items() if n}
 
     def score(self, embeddings: Embeddings) -> np.ndarray:
         moments = need(embeddings, "residual_moment", "selective_mahalanobis").astype(np.float64)
         means = need(embeddings, "residual_mean", "selective_mahalanobis").astype(np.float64)
-        return np.minimum(*(self._distance(inverse, moments, means) for inverse in self._inverses))
+        return self._nearest(self._inverses, moments, means)
 
     def score_bank(self) -> np.ndarray:
-        """Exact leave-one-out: each clip is taken out of its domain's second moment before it is scored."""
+        """Exact leave-one-out: each clip is taken out of its domain's second moment before it is scored.
+
+        A domain whose only clip it was is left out; the clip of a bank of one is scored with itself.
+        """
         means = need(self._bank, "residual_mean", "selective_mahalanobis").astype(np.float64)
         scores = np.empty(len(self._moments))
         for clip, domain in enumerate(self._domain):
-            sums = self._sums | {domain: self._sums[domain] - self._moments[clip]}
-            counts = self._counts | {domain: self._counts[domain] - 1}
+            others = {name: inverse for name, inverse in self._inverses.items() if name != domain}
+            if self._counts[domain] > 1:
+                rest = self._sums[domain] - self._moments[clip]
+                others[domain] = self._inverse(rest, self._counts[domain] - 1)
             one = slice(clip, clip + 1)
-            scores[clip] = min(
-                self._distance(self._inverse(total, n), self._moments[one], means[one])[0]
-                for total, n in self._per_domain(sums, counts)
-            )
+            scores[clip] = self._nearest(others or self._inverses, self._moments[one], means[one])[0]
         return scores
 
-    def _per_domain(self, sums: dict[str, np.ndarray], counts: dict[str, int]) -> list[tuple[np.ndarray, int]]:
-        """Source and target sums; a domain without clips is replaced by the other, both empty by the whole bank."""
-        pairs = [(sums[name], counts[name]) for name in ("source", "target") if counts[name] > 0]
-        pairs = pairs or [(self._moments.sum(0), len(self._moments))]
-        return [pairs[0], pairs[-1]]
+    def _nearest(self, inverses: dict[str, np.ndarray], moments: np.ndarray, means: np.ndarray) -> np.ndarray:
+        """The smaller of the distances to the domains there are."""
+        return np.min([self._distance(inverse, moments, means) for inverse in inverses.values()], axis=0)
 
     def _inverse(self, total: np.ndarray, clips: int) -> np.ndarray:
         """Inverse of the mean second moment; directions that the clips leave (almost) empty get the variance FLOOR."""

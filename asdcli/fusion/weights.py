@@ -23,7 +23,7 @@ def fuse(scores: Sequence[np.ndarray] | np.ndarray, weights: Sequence[float]) ->
     if len(scores) != len(weights):
         raise ValueError(f"{len(weights)} weights for {len(scores)} systems")
     ratio = whole(weights)
-    return weighted_sums(np.stack(scores), ratio[None])[0] / ratio.sum()
+    return weighted_sums(np.ascontiguousarray(scores, dtype=float), ratio[None])[0] / ratio.sum()
 
 
 def whole(weights: Sequence[float]) -> np.ndarray:

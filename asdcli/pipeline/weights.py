@@ -40,10 +40,10 @@ class Weights:
         return list(dict.fromkeys(name for weights in everywhere for name, weight in weights.items() if weight > 0))
 
     def check(self, names: Sequence[str]) -> None:
-        """Raise UserError when a weight is no number of at least 0, all are 0, or a system is not there."""
+        """Raise UserError when a weight is negative or not finite, all are 0, or a system is not there."""
         for weights in (self.common, *self.machines.values()):
             for name, weight in weights.items():
-                if not (isinstance(weight, int | float) and math.isfinite(weight) and weight >= 0):
+                if not 0 <= weight < math.inf:
                     raise UserError(f"The weight of {name} is {weight}; a weight is a number of at least 0.")
             if not any(weights.values()):
                 raise UserError("All weights are 0.")

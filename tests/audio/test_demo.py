@@ -26,7 +26,7 @@ from asdcli.challenge.editions import load_edition
 from asdcli.challenge.truth import read_truth
 from asdcli.errors import UserError
 
-MACHINES = {"dev": {"SynBearing": 180, "SynFan": 360, "SynGearbox": 180}, "eval": {"SynPump": 180}}
+MACHINES = {"dev": {"SynBearing": 140, "SynFan": 280, "SynGearbox": 140}, "eval": {"SynPump": 140}}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_tree_has_the_official_form(root: Path, set_name: str) -> None:
     cells = Counter(zip(clips.section[train].tolist(), clips.domain[train].tolist(), strict=True))
     sections = {"dev": {"00": 3, "01": 1}, "eval": {"00": 1}}[set_name]
     for section, machines in sections.items():
-        assert cells[section, "source"] == 90 * machines
+        assert cells[section, "source"] == 50 * machines
         assert cells[section, "target"] == 10 * machines
     expected = {0: 160, 1: 160} if set_name == "dev" else {-1: 80}
     assert Counter(clips.label[~train].tolist()) == expected

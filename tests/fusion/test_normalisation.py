@@ -23,7 +23,7 @@ def test_z_score_gives_zero_mean_and_unit_deviation(values: np.ndarray) -> None:
 def test_constant_scores_are_only_shifted(value: float, count: int) -> None:
     constant = np.full(count, value)
     assert z_score(constant).scale == 1
-    np.testing.assert_allclose(ranks(constant, count)(constant + [[0], [1]])[:, 0], [count / 2, count / 2 + 1])
+    np.testing.assert_allclose(ranks(constant, count)(np.array([value, value + 1])), [count / 2, count / 2 + 1])
 
 
 def test_the_deviation_of_equal_scores_is_not_zero_to_the_last_bit() -> None:

@@ -13,7 +13,7 @@ from asdcli.audio.demo.rigs import RIGS, Point, Rig
 from asdcli.audio.demo.scene import record
 from asdcli.audio.demo.signals import Array
 
-TRAINING_CLIPS = {"source": 90, "target": 10}
+TRAINING_CLIPS = {"source": 50, "target": 10}
 TEST_CLIPS = 20  # of each domain, normal and anomalous
 LABELS = ("normal", "anomaly")
 CLIPS = len(RIGS) * (sum(TRAINING_CLIPS.values()) + len(TRAINING_CLIPS) * len(LABELS) * TEST_CLIPS)

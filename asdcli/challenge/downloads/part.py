@@ -1,0 +1,195 @@
+"""A file on its way: what has come so far lies beside its place, checked while it grows, never spliced."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import queue
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+BLOCK = 1 << 20
+LARGEST_UNLISTED = 4 << 30
+
+
+class Again(Exception):
+    """Worth another try. `wait`: seconds that the host asks for."""
+
+    def __init__(self, reason: str, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file: where from, where to, and what is known of it. checksums: hex digests by algorithm (md5, sha256)."""
+
+    url: str
+    target: Path
+    size: int | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+
+class Part:
+    """`<name>.part` holds what has come, `<name>.part.json` which version of the file it is of."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.size = wanted.size
+        self.path = wanted.target.with_name(f"{wanted.target.name}.part")
+        self.note = wanted.target.with_name(f"{wanted.target.name}.part.json")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.validator, self.length = self._found()
+        self.furthest = self.length
+        self._file: IO[bytes] | None = None
+        self._digests = Digests(wanted.checksums)
+        if self.length:
+            self._digests.read(self.path)
+
+    def _found(self) -> tuple[str, int]:
+        """Validator and length of what an earlier run left, if it belongs to the same file."""
+        try:
+            note = json.loads(self.note.read_bytes())
+            if note["of"] == self._identity() and note["validator"]:
+                return note["validator"], self.path.stat().st_size
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        return "", 0
+
+    def _identity(self) -> list[Any]:
+        return [self.wanted.size, dict(self.wanted.checksums)]
+
+    def is_whole(self) -> bool:
+        return self.size is not None and self.length == self.size and self.path.exists()
+
+    def request_headers(self) -> dict[str, str]:
+        """Ask for the rest, on condition that the file is still the one begun with (RFC 9110, If-Range)."""
+        if not self.length or not self.validator:
+            return {}
+        return {"Range": f"bytes={self.length}-", "If-Range": self.validator}
+
+    def begin(self, status: int, headers: Mapping[str, str], first: bytes) -> None:
+        """Get ready for the body of an answer: go on, or start over where the host does not continue our version.
+
+        Nothing that came before is given up for an answer that cannot be the file. `first`: the first block of it.
+        """
+        if "html" in headers.get("Content-Type", "").lower() or (status == 200 and first.lstrip()[:1] == b"<"):
+            raise Again("a web page came instead of the file")  # no file that we fetch is HTML or XML
+        validator, length = _validator(headers), _number(headers.get("Content-Length"))
+        if status == 200:
+            if length is not None and self.wanted.size is not None and length != self.wanted.size:
+                raise Again(f"the host offers {length} bytes instead of {self.wanted.size}")
+            self.restart(validator)
+            self.size = length if self.size is None else self.size
+        elif not self._continues(status, headers, validator):
+            self.restart()
+            raise Again("the file has changed on the host")
+        self._file = self.path.open("ab", buffering=0)
+
+    def _continues(self, status: int, headers: Mapping[str, str], validator: str) -> bool:
+        """Whether a partial answer (206) goes on exactly where we are, in the same version of the file."""
+        unit, _, span = headers.get("Content-Range", "").partition(" ")
+        start, total = _number(span.partition("-")[0]), _number(span.rpartition("/")[2])
+        if status != 206 or unit != "bytes" or start != self.length or validator not in ("", self.validator):
+            return False
+        self.size = total if self.size is None else self.size
+        return total in (None, self.size)
+
+    def write(self, block: bytes) -> None:
+        most = LARGEST_UNLISTED if self.size is None else self.size
+        if self.length + len(block) > most:
+            self.restart()
+            raise Again(f"more than {most} bytes came")
+        assert self._file is not None
+        rest = memoryview(block)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self.length += len(block)
+        self.furthest = max(self.furthest, self.length)
+        self._digests.update(block)
+
+    def restart(self, validator: str = "") -> None:
+        """Forget what has come. The note is written while there is no part, so it never speaks of another one."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+        self._digests.hexdigests()
+        self.validator, self.length, self.size = validator, 0, self.wanted.size
+        self._digests = Digests(self.wanted.checksums)
+        self.note.write_text(json.dumps({"of": self._identity(), "validator": validator}))
+
+    def finish(self) -> str:
+        """Put the file in its place when its checksums are right; otherwise forget it and say what was wrong."""
+        self.close()
+        fault = _differences(self._digests.hexdigests(), self.wanted.checksums)
+        if fault:
+            self.restart()
+            return fault
+        os.replace(self.path, self.wanted.target)
+        self.note.unlink(missing_ok=True)
+        return ""
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class Digests:
+    """Checksums of a stream, computed in a thread beside it: hashing lets other threads run."""
+
+    def __init__(self, algorithms: Iterable[str]) -> None:
+        self._hashers = {name: hashlib.new(name) for name in algorithms}
+        self._blocks: queue.Queue[bytes | None] = queue.Queue(maxsize=16)
+        self._thread: threading.Thread | None = None
+
+    def update(self, block: bytes) -> None:
+        if self._hashers and self._thread is None:
+            self._thread = threading.Thread(target=self._work, daemon=True)
+            self._thread.start()
+        if self._thread is not None:
+            self._blocks.put(block)
+
+    def read(self, path: Path) -> Digests:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                self.update(block)
+        return self
+
+    def hexdigests(self) -> dict[str, str]:
+        if self._thread is not None:
+            self._blocks.put(None)
+            self._thread.join()
+            self._thread = None
+        return {name: hasher.hexdigest() for name, hasher in self._hashers.items()}
+
+    def _work(self) -> None:
+        while (block := self._blocks.get()) is not None:
+            for hasher in self._hashers.values():
+                hasher.update(block)
+
+
+def mismatch(path: Path, size: int | None, checksums: Mapping[str, str]) -> str:
+    """What is wrong with a file on disk, in words; empty when size and checksums are as they should be."""
+    found = path.stat().st_size
+    if size is not None and found != size:
+        return f"{found} bytes instead of {size}"
+    return _differences(Digests(checksums).read(path).hexdigests(), checksums)
+
+
+def _differences(found: Mapping[str, str], expected: Mapping[str, str]) -> str:
+    wrong = [name for name, value in expected.items() if found[name] != value.lower()]
+    return "; ".join(f"{name} {found[name]} instead of {expected[name]}" for name in wrong)
+
+
+def _validator(headers: Mapping[str, str]) -> str:
+    """What names this version of the file: a strong ETag, or else the date of its last change."""
+    tag = headers.get("ETag", "")
+    return tag if tag.startswith('"') else headers.get("Last-Modified", "")
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() else None

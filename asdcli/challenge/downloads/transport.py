@@ -1,0 +1,198 @@
+"""Files over an unreliable line: resumed, waited for, checked, and in their place only when whole and right."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import asdcli
+from asdcli.challenge.downloads.part import BLOCK, Again, Part, Wanted, mismatch
+from asdcli.errors import UserError, WorkError
+
+if TYPE_CHECKING:
+    from requests import Response
+
+USER_AGENT = f"asdcli/{asdcli.__version__} (anomalous sound detection; fetches DCASE Task 2 data)"
+WRONG_CHECKSUMS = 3
+
+Say = Callable[[float, str], None]
+"""Told the bytes so far, and in words why none are coming (empty: they are)."""
+
+
+class Unreachable(WorkError):
+    """The host could not be reached, or tries in a row brought nothing new."""
+
+
+class NotThere(WorkError):
+    """The host has no such file."""
+
+
+class Stopped(WorkError):
+    """The line's flag ended the work."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """tries: in a row that bring no new byte. The rest in seconds: first wait (then doubled), longest wait, longest
+    Retry-After that is sat out, time to connect, and the stall window, in which `slowest` bytes per second must come.
+    """
+
+    tries: int = 8
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+    longest_request: float = 900.0
+    connect: float = 20.0
+    stall: float = 30.0
+    slowest: float = 512.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """The way out: a mirror in place of every host, how patient to be, and a flag that ends all waiting."""
+
+    mirror: str = ""
+    patience: Patience = field(default_factory=Patience)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def hurried(self, tries: int) -> Line:
+        """The same line with fewer tries."""
+        return replace(self, patience=replace(self.patience, tries=min(tries, self.patience.tries)))
+
+    def at(self, url: str) -> str:
+        """The address to ask. A mirror answers under the paths of the originals, whatever their host."""
+        parts = urlsplit(url)
+        return f"{self.mirror.rstrip('/')}{parts.path}{'?' * bool(parts.query)}{parts.query}" if self.mirror else url
+
+    def fetch(self, wanted: Wanted, say: Say = lambda done, why: None) -> None:
+        """Bring the file to its place. Raises NotThere, Unreachable, Stopped, or WorkError for wrong contents."""
+        if wanted.target.exists() and not mismatch(wanted.target, wanted.size, wanted.checksums):
+            return
+        part = Part(wanted)
+        failures = wrong = 0
+        while True:
+            before = part.furthest
+            try:
+                if not part.is_whole():
+                    self._receive(part, say)
+                if not (fault := part.finish()):
+                    return
+                wrong += 1
+                if wrong == WRONG_CHECKSUMS:
+                    raise WorkError(f"{wanted.target.name} came {wrong} times with the wrong contents: {fault}.")
+                raise Again(fault)
+            except Again as again:
+                failures = 0 if part.furthest > before else failures + 1
+                if failures >= self.patience.tries:
+                    raise Unreachable(f"Cannot fetch {self.at(wanted.url)}: {again}.") from None
+                self._wait(again, failures, lambda why: say(part.length, why))
+            finally:
+                part.close()
+
+    def fetch_json(self, url: str) -> Any:
+        """A small JSON document."""
+        with tempfile.TemporaryDirectory(prefix="asd-") as folder:
+            wanted = Wanted(url, Path(folder) / "answer.json")
+            self.fetch(wanted)
+            try:
+                return json.loads(wanted.target.read_bytes())
+            except ValueError:
+                raise WorkError(f"{self.at(url)} answers with something that is not JSON.") from None
+
+    def _receive(self, part: Part, say: Say) -> None:
+        """One request, and as much of the file as it brings."""
+        with self._open(self.at(part.wanted.url), part.request_headers()) as response:
+            blocks = _blocks(response)
+            block = next(blocks, b"")
+            part.begin(response.status_code, response.headers, block)
+            began, mark = time.monotonic(), part.length
+            while block:
+                part.write(block)
+                say(part.length, "")
+                if self.stop.is_set():
+                    raise Stopped("Stopped.")
+                passed = time.monotonic() - began
+                if passed >= self.patience.stall:
+                    if part.length - mark < self.patience.slowest * passed:
+                        raise Again(f"only {part.length - mark} bytes came in {passed:.0f} s")
+                    began, mark = time.monotonic(), part.length
+                block = next(blocks, b"")
+        if part.size is not None and part.length < part.size:
+            raise Again(f"the line was cut after {part.length} of {part.size} bytes")
+        part.size = part.length
+
+    def _open(self, url: str, headers: dict[str, str]) -> Response:
+        import requests
+
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
+        timeouts = (self.patience.connect, self.patience.stall)
+        try:
+            response = requests.get(url, headers=headers, stream=True, timeout=timeouts)
+        except requests.exceptions.SSLError as error:
+            raise Unreachable(f"No trusted connection to {urlsplit(url).netloc}: {_innermost(error)}.") from None
+        except (requests.ConnectionError, requests.Timeout, requests.TooManyRedirects) as error:
+            raise Again(f"no connection: {_innermost(error)}") from None
+        except (requests.RequestException, ValueError) as error:
+            raise UserError(f"{url} is not an address to fetch from: {error}.") from None
+        if response.status_code in (200, 206, 416):
+            return response
+        response.close()
+        raise _refusal(response)
+
+    def _wait(self, again: Again, failures: int, say: Callable[[str], None]) -> None:
+        """Sit out what the host asks for, or a wait that doubles; a little random, so that clients spread."""
+        if again.wait > self.patience.longest_request:
+            raise Unreachable(f"The host asks to come back in {again.wait / 60:.0f} minutes: {again}.")
+        longest = min(self.patience.longest_wait, self.patience.first_wait * 2.0 ** max(0, failures - 1))
+        seconds = max(again.wait, longest * random.uniform(0.75, 1.25))
+        say(f"{again}; next try in {seconds:.0f} s")
+        if self.stop.wait(seconds):
+            raise Stopped("Stopped.")
+
+
+def _blocks(response: Response) -> Iterator[bytes]:
+    """The body as it comes off the line, in pieces of at most BLOCK."""
+    from http.client import HTTPException
+
+    from urllib3.exceptions import HTTPError
+
+    try:
+        while block := response.raw.read1(BLOCK, decode_content=False):
+            yield block
+    except (HTTPError, HTTPException, OSError) as error:
+        raise Again(f"the line was cut: {_innermost(error)}") from None
+
+
+def _refusal(response: Response) -> Exception:
+    """What an answer without the file means: come again, or not."""
+    answer = f"{urlsplit(response.url).netloc} answers {response.status_code} {response.reason or ''}".strip()
+    if response.status_code in (403, 408, 425, 429) or response.status_code >= 500:
+        return Again(answer, _seconds(response.headers.get("Retry-After", "")))
+    return NotThere(f"{answer} to {response.url}")
+
+
+def _seconds(retry_after: str) -> float:
+    """Retry-After in seconds, given as seconds or as a date; 0 when it says nothing sensible."""
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return 0.0
+
+
+def _innermost(error: BaseException) -> str:
+    """The reason below the wrapping of requests and urllib3, in a few words."""
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".").lower()

@@ -1,0 +1,120 @@
+"""Ground truth of evaluation sets, from where the organisers publish it. It may not be shipped with asd."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from asdcli.challenge.downloads.archives import Damaged, unpack
+from asdcli.challenge.downloads.counts import test_clips
+from asdcli.challenge.downloads.records import Records
+from asdcli.challenge.downloads.transport import Line, NotThere
+from asdcli.challenge.downloads.part import Wanted
+from asdcli.challenge.editions import Edition
+from asdcli.challenge.truth import read_truth
+from asdcli.errors import UserError, WorkError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A repository at a commit (HEAD: its newest state), and the folders or the one file of it that are the truth."""
+
+    repository: str
+    commit: str
+    folders: tuple[str, ...] = ()
+    file: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"https://codeload.github.com/{self.repository}/zip/{self.commit}"
+
+    @property
+    def page(self) -> str:
+        return f"https://github.com/{self.repository}"
+
+    def place(self, path: tuple[str, ...]) -> tuple[str, ...] | None:
+        """Zips of a repository have one folder around everything."""
+        inner = path[1:]
+        if self.file:
+            return inner[-1:] if "/".join(inner) == self.file else None
+        return inner if len(inner) > 1 and inner[0] in self.folders else None
+
+
+def sources(edition: Edition) -> list[Source]:
+    """Repositories with the ground truth, the evaluator's first; none for 2020, where a record holds it."""
+    truth, found = edition.truth, []
+    if truth.repository:
+        found.append(Source(truth.repository, truth.commit or "HEAD", truth.folders))
+    if truth.also:
+        repository, _, rest = truth.also.partition("@")
+        commit, _, file = rest.partition(":")
+        found.append(Source(repository, commit, file=file))
+    return found
+
+
+def gaps(folder: Path, edition: Edition) -> list[str]:
+    """Sections of the evaluation set whose ground truth is not all there."""
+    try:
+        truth = read_truth(folder, edition)
+    except UserError as error:
+        return [str(error)]
+    missing = []
+    for machine, sections in edition.sections["eval"].items():
+        for section in sections:
+            found, number = len(truth.clips.get((machine, section), {})), test_clips(edition, machine, section)
+            if not found or number not in (None, found):
+                missing.append(f"{machine} section {section}: {found} of {number or 'its'} clips")
+    return missing
+
+
+def fetch_truth(edition: Edition, records: Records, line: Line, work: Path, place: Path) -> str:
+    """Bring the ground truth to `place` through the folder `work`; returns the page it came from."""
+    staged = work / "truth"
+    shutil.rmtree(staged, ignore_errors=True)
+    page = _stage(edition, records, line, work, staged)
+    if missing := gaps(staged, edition):
+        raise WorkError(f"The ground truth at {page} is not complete: {'; '.join(missing[:3])}.")
+    _install(staged, place)
+    return page
+
+
+def _stage(edition: Edition, records: Records, line: Line, work: Path, staged: Path) -> str:
+    """Put the files into `staged`: from a record, or from the first repository that has them."""
+    found = sources(edition)
+    if not found:
+        record = records[edition.truth.record or 0]
+        for name in edition.truth.files:
+            file = record.file(name)
+            line.fetch(Wanted(file.url, staged / name, file.size, {"md5": file.md5} if file.md5 else {}))
+        return record.page
+    for source in found:
+        archive = work / "truth.zip"
+        archive.unlink(missing_ok=True)
+        try:
+            line.fetch(Wanted(source.url, archive))
+            unpack(archive, staged, source.place)
+        except (NotThere, Damaged):
+            if source is found[-1]:
+                raise
+            continue
+        finally:
+            archive.unlink(missing_ok=True)
+        if source is found[-1] or not gaps(staged, edition):
+            return source.page
+        shutil.rmtree(staged)
+    raise AssertionError("unreachable")
+
+
+def _install(staged: Path, place: Path) -> None:
+    """In one move where there is nothing yet, else file by file over what is there."""
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(staged, place)
+        return
+    for path in sorted(path for path in staged.rglob("*") if path.is_file()):
+        target = place / path.relative_to(staged)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, target)
+    shutil.rmtree(staged)

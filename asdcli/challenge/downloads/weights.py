@@ -1,0 +1,94 @@
+"""Pretrained weights: fetched or taken from a file, compared with their SHA-256, placed. They are never opened here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from asdcli.challenge.downloads.part import Wanted, mismatch
+from asdcli.challenge.downloads.transport import Line, NotThere, Say, Unreachable
+from asdcli.errors import UserError, WorkError, unknown
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A published file of weights. browser: a page that only a browser can download from. pickle: what the file is."""
+
+    name: str
+    title: str
+    file: str
+    size: int
+    sha256: str
+    pickle: bool
+    licence: str
+    page: str
+    hosts: tuple[str, ...]
+    browser: str = ""
+
+    def wanted(self, url: str, folder: Path) -> Wanted:
+        return Wanted(url, folder / self.file, self.size, {"sha256": self.sha256})
+
+    def is_in(self, folder: Path) -> bool:
+        path = folder / self.file
+        return path.is_file() and not mismatch(path, self.size, {"sha256": self.sha256})
+
+
+@cache
+def weights_names() -> tuple[str, ...]:
+    return tuple(_known())
+
+
+def load_weights(name: str) -> Weights:
+    """The entry of weights.yaml."""
+    if name not in _known():
+        raise unknown("weights", name, _known())
+    given = _known()[name]
+    return Weights(name=name, **{**given, "hosts": tuple(given["hosts"])})
+
+
+@cache
+def _known() -> dict[str, dict]:
+    return dict(yaml.safe_load(Path(__file__).with_name("weights.yaml").read_text(encoding="utf-8")))
+
+
+def fetch_weights(weights: Weights, folder: Path, line: Line, say: Say = lambda done, why: None) -> str:
+    """Bring the file to the folder from the first host that has it; returns that host's address."""
+    reasons = []
+    for url in weights.hosts:
+        try:
+            line.fetch(weights.wanted(url, folder), say)
+            return url
+        except (NotThere, Unreachable) as error:
+            reasons.append(str(error))
+    raise WorkError("\n".join(reasons), by_hand(weights, folder))
+
+
+def by_hand(weights: Weights, folder: Path) -> str:
+    """What a user can do without a line."""
+    official = f"The official link works only in a browser: open {weights.browser}, or " if weights.browser else "Or "
+    return (
+        f"{official}fetch {weights.hosts[0]} by hand. Then: asd download {weights.name} --from FILE\n"
+        f"  The file has {weights.size} bytes and the SHA-256 {weights.sha256}; it goes to {folder / weights.file}."
+    )
+
+
+def take_weights(weights: Weights, source: Path, folder: Path) -> None:
+    """Copy a file fetched by hand to its place, if it is the right one."""
+    if not source.is_file():
+        raise UserError(f"There is no file {source}.")
+    if fault := mismatch(source, weights.size, {"sha256": weights.sha256}):
+        raise UserError(f"{source} is not {weights.file}: {fault}.", f"It is published at {weights.page}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / f".{weights.file}.{os.getpid()}.tmp"
+    try:
+        shutil.copyfile(source, copy)
+        if fault := mismatch(copy, weights.size, {"sha256": weights.sha256}):
+            raise WorkError(f"{source} was not copied faithfully: {fault}.")
+        os.replace(copy, folder / weights.file)
+    finally:
+        copy.unlink(missing_ok=True)

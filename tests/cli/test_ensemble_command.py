@@ -1,0 +1,149 @@
+"""`asd ensemble` as users meet it: the table, the document, the weights file, and mistakes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from asdcli.challenge.editions import load_edition
+from asdcli.challenge.scorefiles import Unit, score_name, write_values
+from asdcli.cli.app import app, hoist_globals
+from asdcli.errors import UserError
+
+EDITION = load_edition("dcase2023")
+CLIPS = [
+    f"section_00_{domain}_test_{label}_{index:04d}.wav"
+    for domain in ("source", "target")
+    for label in ("normal", "anomaly")
+    for index in range(10)
+]
+EVAL_CLIPS = [f"section_00_{index:04d}.wav" for index in range(20)]
+
+
+@pytest.fixture
+def scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two systems on two machines of the dev set and one of the eval set, in folders `one` and `two`."""
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("one", "two")):
+        rng = np.random.default_rng(number)
+        for machine in ("fan", "valve"):
+            values = rng.integers(0, 9, 40) + 3 * np.array(["anomaly" in clip for clip in CLIPS])
+            write_values(tmp_path / name / score_name(EDITION, Unit(machine, "00")), CLIPS, values)
+        write_values(tmp_path / name / score_name(EDITION, Unit("Vacuum", "00")), EVAL_CLIPS, rng.random(20))
+    return tmp_path
+
+
+def invoke(*arguments: str | Path) -> str:
+    """stdout of `asd ...` in this process; errors are raised."""
+    command = hoist_globals(list(map(str, arguments)))
+    found = CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
+    if found.exception is not None:
+        raise found.exception
+    return found.stdout
+
+
+def fuse(*arguments: str) -> str:
+    return invoke("ensemble", "one", "two", "--data", "dcase2023", *arguments)
+
+
+def test_the_document_of_a_search(scores: Path) -> None:
+    document = json.loads(fuse("--norm", "none", "--grid", "--step", "0.25", "--out", "fused", "--json"))
+    assert {"equal", "grid", "held_out", "weights", "out"} <= document.keys()
+    assert document["weights"].keys() == {"one", "two"}
+    assert sum(document["weights"].values()) == pytest.approx(1)
+    assert document["grid"] >= document["equal"]  # equal weights are a point of this grid
+    assert document["grid"] >= document["held_out"]
+    assert document["oracle"] is True
+    assert (scores / document["out"] / "eval" / score_name(EDITION, Unit("Vacuum", "00"))).is_file()
+
+
+def test_the_document_without_a_search(scores: Path) -> None:
+    equal = json.loads(fuse("--norm", "none", "--out", "fused", "--json"))
+    assert not {"grid", "held_out", "score"} & equal.keys()
+    assert equal["weights"] == {"one": 0.5, "two": 0.5}
+    assert equal["oracle"] is False
+    given = json.loads(fuse("--norm", "none", "--weight", "one=0.3", "--weight", "two=0.1", "--out", "fused", "--json"))
+    assert given["weights"] == pytest.approx({"one": 0.75, "two": 0.25})
+    assert given["score"] is not None
+    assert given["equal"] == equal["equal"]
+
+
+def test_the_table_shows_three_numbers_and_a_verdict(scores: Path) -> None:
+    shown = fuse("--norm", "none", "--grid", "--out", "fused")
+    for words in ("equal weights", "grid optimum (oracle)", "held out"):
+        assert words in shown
+    assert "On machines that the weights did not see the fusion is" in shown
+
+
+def test_weights_travel_to_the_evaluation_set(scores: Path) -> None:
+    fuse("--norm", "none", "--grid", "--out", "fused")
+    for name in ("one", "two"):
+        for machine in ("fan", "valve"):
+            (scores / name / score_name(EDITION, Unit(machine, "00"))).unlink()
+    document = json.loads(fuse("--weights", "fused/weights.yaml", "--out", "final", "--json"))
+    assert document["weights"] == yaml.safe_load((scores / "fused" / "weights.yaml").read_text())["weights"]
+    assert document["normalisation"] == "none"  # as the file says
+    assert document["equal"] is None
+    name = score_name(EDITION, Unit("Vacuum", "00"))
+    assert (scores / "final/eval" / name).read_bytes() == (scores / "fused/eval" / name).read_bytes()
+
+
+def test_it_is_said_which_machine_has_which_weights(scores: Path) -> None:
+    shown = fuse("--norm", "none", "--grid", "--per-machine", "--out", "fused")
+    assert "Own weights: fan, valve. Common weights (column weight): Vacuum." in shown
+    document = json.loads(fuse("--norm", "none", "--grid", "--per-machine", "--out", "fused", "--json"))
+    assert document["machine_weights"].keys() == {"fan", "valve"}
+    assert document["common_weights_for"] == ["Vacuum"]
+
+
+def test_one_machine_has_no_estimate(scores: Path) -> None:
+    for name in ("one", "two"):
+        (scores / name / score_name(EDITION, Unit("fan", "00"))).unlink()
+    assert "There is one machine only" in fuse("--norm", "none", "--grid", "--out", "fused")
+    assert json.loads(fuse("--norm", "none", "--grid", "--out", "fused", "--json"))["held_out"] is None
+
+
+def test_test_statistics_are_named_in_the_table(scores: Path) -> None:
+    assert "Normalised by test clips" in fuse("--norm", "test-rank", "--out", "fused")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--grid", "--weight", "one=1"], "--grid and --weight each choose the weights"),
+        (["--step", "0.5"], "belong to a search"),
+        (["--per-machine"], "belong to a search"),
+        (["--grid", "--step", "0.3"], "no whole number of steps of 0.3"),
+        (["--weight", "one"], "not of the form SYSTEM=WEIGHT"),
+        (["--weight", "one=many"], "not of the form SYSTEM=WEIGHT"),
+        (["--weight", "tow=1", "--norm", "none"], "Did you mean 'two'"),
+        (["--weight", "one=0", "--norm", "none"], "All weights are 0"),
+        (["--weights", "nowhere.yaml"], "nowhere.yaml"),
+        (["--system", "mse"], "names a system of a recipe"),
+        (["--grid"], "no scores of training clips"),
+    ],
+)
+def test_mistakes_are_one_sentence(scores: Path, arguments: list[str], sentence: str) -> None:
+    with pytest.raises(UserError) as raised:
+        fuse(*arguments)
+    assert sentence in str(raised.value)
+
+
+def test_the_recipe_keeps_the_way_its_ensemble_was_made(tree: Path) -> None:
+    """A grid over a recipe's members, then `evaluate`, which brings the ensemble up to date as it was made."""
+    recipe = ("--root", tree, "--recipe", "baseline_ae", "--profile", "smoke", "--json")
+    made = json.loads(invoke("ensemble", "--grid", "--step", "0.5", *recipe))
+    assert made["weights"].keys() == {"ae/mse", "ae/mahalanobis"}
+    before = (Path(made["out"]) / "weights.yaml").stat().st_mtime_ns
+    results = json.loads(invoke("evaluate", "--bootstrap", "0", *recipe))["results"]
+    assert before == (Path(made["out"]) / "weights.yaml").stat().st_mtime_ns
+    (fused,) = [result for result in results if result["path"] == made["out"]]
+    assert fused["system"].endswith("(oracle on dev)")
+    assert fused["official_score"] == pytest.approx(made["grid"], abs=1e-12)
+    plain = json.loads(invoke("ensemble", "--system", "mse", *recipe))
+    assert plain["weights"] == {"ae/mse": 1.0, "ae/mahalanobis": 0.0}
