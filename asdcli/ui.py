@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -10,6 +10,9 @@ class Progress:
     """One bar: how much is done, and a short text of figures beside it."""
 
     def show(self, done: float, figures: str = "") -> None: ...
+
+    def close(self) -> None:
+        """The bar goes away before the others do."""
 
 
 class Ui:
@@ -27,3 +30,8 @@ class Ui:
     @contextmanager
     def progress(self, title: str, total: float, unit: str = "clips") -> Iterator[Progress]:
         yield Progress()
+
+    @contextmanager
+    def transfers(self, title: str, size: float | None) -> Iterator[Callable[[str, float | None], Progress]]:
+        """Bytes on their way: a bar for all of them, and one for each file that is begun with the given function."""
+        yield lambda name, size: Progress()

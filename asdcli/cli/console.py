@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +74,40 @@ class Terminal(Ui):
                         bars.update(bar, figures=figures)
 
             yield Bar()
+
+    @contextmanager
+    def transfers(self, title: str, size: float | None) -> Iterator[Callable[[str, float | None], Progress]]:
+        """Bars with bytes, speed and time left: one for everything, one for each file on its way."""
+        if self.settings.quiet or not sys.stderr.isatty():
+            yield lambda name, size: Progress()
+            return
+        from rich import progress as rich_progress
+
+        columns = (
+            rich_progress.TextColumn("{task.description}"),
+            rich_progress.BarColumn(bar_width=24),
+            rich_progress.DownloadColumn(),
+            rich_progress.TransferSpeedColumn(),
+            rich_progress.TimeRemainingColumn(),
+            rich_progress.TextColumn("{task.fields[why]}"),
+        )
+        with rich_progress.Progress(*columns, console=_stderr(), transient=True) as bars:
+            everything = bars.add_task(title, total=size, why="")
+
+            class Bar(Progress):
+                def __init__(self, name: str, size: float | None) -> None:
+                    self.task = bars.add_task(f"  {name}", total=size, why="")
+                    self.done = 0.0
+
+                def show(self, done: float, figures: str = "") -> None:
+                    bars.update(everything, advance=done - self.done)
+                    bars.update(self.task, completed=done, why=figures)
+                    self.done = done
+
+                def close(self) -> None:
+                    bars.remove_task(self.task)
+
+            yield Bar
 
 
 class Output:

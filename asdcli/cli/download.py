@@ -3,51 +3,179 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from asdcli.cli import options
 from asdcli.cli.console import Output
-from asdcli.errors import UserError
-
-if TYPE_CHECKING:
-    from asdcli.challenge.editions import Edition
+from asdcli.errors import UserError, unknown
 
 
 def register(app: typer.Typer) -> None:
-    app.command(epilog="Examples: `asd download demo` · `asd download dcase2020 --link /data/dcase2020`")(download)
+    examples = (
+        "asd download demo",
+        "asd download dcase2022 --list",
+        "asd download dcase2022 --set dev,truth --machine fan",
+        "asd download dcase2020 --link /data/dcase2020",
+        "asd download beats --from BEATs_iter3.pt",
+    )
+    app.command(epilog="Examples: " + " · ".join(f"`{example}`" for example in examples))(download)
 
 
 def download(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="demo, an edition such as dcase2020, or a name for your own data.")],
+    name: Annotated[
+        str, typer.Argument(help="demo, an edition such as dcase2022, beats or eat, or a name for your own data.")
+    ],
+    set_names: Annotated[
+        str,
+        typer.Option("--set", metavar="SETS", help="Of dev, train, eval, truth, with commas; train belongs to eval."),
+    ] = "all",
+    machine: options.Machine = None,
+    show_list: Annotated[
+        bool, typer.Option("--list", help="Show files, sizes and what is here already; fetch nothing.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Count the clips of the tree and say what is missing; fetch nothing.")
+    ] = False,
     link: Annotated[
         Path | None,
         typer.Option(
             help="Use an existing tree in place: the folder of dev_data/ and eval_data/, one of those, or raw/."
         ),
     ] = None,
-    set_name: Annotated[
-        options.SetName, typer.Option("--set", help="With --link: only this set, or what a bare raw/ folder is.")
-    ] = options.SetName.all,
+    zips: Annotated[Path | None, typer.Option(help="Folder of zips fetched by hand; they stay there.")] = None,
+    keep_zip: Annotated[bool, typer.Option("--keep-zip", help="Keep the zips, in zips/ beside the tree.")] = False,
+    mirror: Annotated[
+        str,
+        typer.Option(metavar="URL", envvar="ASD_MIRROR", help="Fetch from there, under the paths of the originals."),
+    ] = "",
+    from_file: Annotated[Path | None, typer.Option("--from", help="Weights: the file, fetched by hand.")] = None,
+    jobs: Annotated[int, typer.Option(help="Files at once; the host slows down whoever asks for many.", min=1)] = 2,
     seed: Annotated[int, typer.Option(help="Seed of the demo data.", min=0)] = 0,
 ) -> None:
-    """Bring data under the root: the synthetic demo data, or a tree you already have.
+    """Bring data under the root: an edition of the challenge, the synthetic demo data, a tree you have, or weights.
 
-    Own data is a tree of `<machine>/train` and `<machine>/test` with wav files, linked under any name.
+    Fetches only what is missing and goes on where it was stopped. Own data is a tree of `<machine>/train` and
+    `<machine>/test` with wav files, linked under any name.
     """
+    from asdcli.challenge.downloads.transport import Line
+    from asdcli.challenge.downloads.weights import weights_names
     from asdcli.challenge.editions import load_edition
-    from asdcli.pipeline.data import link_tree, summary
 
     output: Output = context.obj
+    if mirror and not mirror.startswith(("http://", "https://")):
+        raise UserError(f"--mirror {mirror} is not the address of a server.", "--mirror http://HOST:PORT")
+    line = Line(mirror)
+    if name in weights_names():
+        _weights(output, name, from_file, line)
+        return
+    if from_file:
+        raise UserError(f"--from is for weights ({', '.join(weights_names())}), not for {name}.", "--link or --zips")
     edition = load_edition(name, own=link is not None)
+    parts = _parts(set_names)
     if link is not None:
-        link_tree(output.workspace, edition, link, None if set_name == "all" else set_name.value)
+        from asdcli.pipeline.data import link_tree
+
+        link_tree(output.workspace, edition, link, _one_set(parts))
     elif name == "demo":
         _make_demo(output, seed)
     else:
-        raise _not_yet(edition)
+        from asdcli.pipeline.download import Job
+
+        if zips is not None and not zips.is_dir():
+            raise UserError(f"There is no folder {zips}.")
+        job = Job(output.workspace, output.ui, edition, line, zips=zips, keep_zips=keep_zip, jobs=jobs)
+        if show_list or verify:
+            (_show_list if show_list else _show_checks)(output, job, parts, machine)
+            return
+        job.run(parts, machine)
+    _show_summary(output, edition)
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    from asdcli.pipeline.download import CHOICES
+
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    for word in words:
+        if word not in (*CHOICES, "all"):
+            raise unknown("set", word, (*CHOICES, "all"))
+    return tuple(part for part in CHOICES if part in words or "all" in words)
+
+
+def _one_set(parts: tuple[str, ...]) -> str | None:
+    """With --link: the only set to link, None for all; additional training clips lie in the tree of eval."""
+    sets = {"eval" if part == "train" else part for part in parts if part != "truth"}
+    return next(iter(sets)) if len(sets) == 1 else None
+
+
+def _show_list(output: Output, job: Any, parts: tuple[str, ...], machines: list[str] | None) -> None:
+    rows = job.listing(parts, machines)
+    if output.json({"edition": job.edition.name, "files": [vars(row) for row in rows]}):
+        return
+    output.table(
+        f"{job.edition.name}: {job.edition.title}",
+        ("set", "machine", "file", "MB", "state", "record"),
+        [
+            (row.part, row.machine, row.file, f"{row.size / 1e6:.1f}" if row.size is not None else "-", row.state, page)
+            for row in rows
+            for page in [row.url.partition("/files/")[0]]
+        ],
+    )
+    missing = [row.size for row in rows if row.state not in ("here", "linked")]
+    known = sum(size for size in missing if size is not None)
+    output.text(
+        f"To fetch: {len(missing)} files{f', {known / 1e9:.2f} GB' if known else ''}. Zips may be fetched by "
+        f"hand and put into {job.tree.zips}."
+    )
+
+
+def _show_checks(output: Output, job: Any, parts: tuple[str, ...], machines: list[str] | None) -> None:
+    checks = job.verify(parts, machines)
+    wrong = [found for found in checks if found.problems]
+    if not output.json({"edition": job.edition.name, "complete": not wrong, "checks": [vars(row) for row in checks]}):
+        output.table(
+            f"{job.edition.name}: {job.edition.title}",
+            ("set", "machine", "clips", "state"),
+            [(row.part, row.machine, str(row.clips or "-"), "; ".join(row.problems) or "complete") for row in checks],
+        )
+        output.text("The tree is complete." if not wrong else f"{len(wrong)} of {len(checks)} are not complete.")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _weights(output: Output, name: str, source: Path | None, line: Any) -> None:
+    from asdcli.challenge.downloads.weights import fetch_weights, load_weights, take_weights
+
+    weights, folder, ui = load_weights(name), output.workspace.root / "weights", output.ui
+    ui.say(f"{weights.title}\nLicence: {weights.licence}. Page: {weights.page}")
+    if weights.is_in(folder):
+        ui.say("It is here already.")
+    elif source is not None:
+        take_weights(weights, source, folder)
+    else:
+        with ui.transfers(name, weights.size) as bars:
+            host = fetch_weights(weights, folder, line, bars(weights.file, weights.size).show)
+        ui.say(f"Fetched from {line.at(host)}; size and SHA-256 are right.")
+    path = folder / weights.file
+    if not output.json({"weights": name, "path": str(path), "sha256": weights.sha256}):
+        output.text(f"Weights: {path}")
+
+
+def _make_demo(output: Output, seed: int) -> None:
+    from asdcli.audio.demo import CLIPS, generate_demo
+
+    with output.ui.progress("make demo data", CLIPS) as progress:
+        generate_demo(output.workspace.root, seed, progress.show)
+    output.workspace.remember(edition="demo")
+    output.ui.say("The demo data are synthetic: generated machines, not a DCASE data set.")
+
+
+def _show_summary(output: Output, edition: Any) -> None:
+    """What lies on disk, machine by machine."""
+    from asdcli.pipeline.data import summary
+
     rows = summary(output.workspace, output.ui, edition)
     folder = output.workspace.data(edition.name)
     if output.json({"edition": edition.name, "path": str(folder), "machines": [vars(row) for row in rows]}):
@@ -66,20 +194,3 @@ def download(
         ],
     )
     output.text(f"Data: {folder}")
-
-
-def _make_demo(output: Output, seed: int) -> None:
-    from asdcli.audio.demo import CLIPS, generate_demo
-
-    with output.ui.progress("make demo data", CLIPS) as progress:
-        generate_demo(output.workspace.root, seed, progress.show)
-    output.workspace.remember(edition="demo")
-    output.ui.say("The demo data are synthetic: generated machines, not a DCASE data set.")
-
-
-def _not_yet(edition: Edition) -> UserError:
-    pages = ", ".join(f"https://zenodo.org/records/{archive.record}" for archive in edition.downloads.values())
-    return UserError(
-        f"asd cannot fetch {edition.name} over the network yet; its zips are at {pages}.",
-        f"Unpack them to dev_data/raw and eval_data/raw, then: asd download {edition.name} --link THAT_FOLDER",
-    )

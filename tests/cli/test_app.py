@@ -95,7 +95,7 @@ def test_cuda_without_a_gpu_says_why(asd, tree: Path) -> None:
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    done = asd("train", "--root", tree, "--device", "cuda", "--profile", "smoke", code=2)
+    done = asd("train", "--root", tree, "--recipe", "baseline_ae", "--device", "cuda", code=2)
     assert "--device cuda: " in done.stderr
     assert "asd doctor" in done.stderr
 

@@ -1,4 +1,4 @@
-"""The chain on real clips, small: DCASE 2020 slider and score files of DCASE 2022. Skipped where they are not at hand."""
+"""The chain on real clips, small. Skipped where they are not at hand."""
 
 from __future__ import annotations
 

@@ -20,11 +20,11 @@ Place = Callable[[tuple[str, ...]], tuple[str, ...] | None]
 """From the path of a file in the zip to its path below the folder; None leaves it out."""
 
 
-class Damaged(WorkError):
+class DamagedError(WorkError):
     """The zip is cut or corrupt."""
 
 
-class Unsafe(WorkError):
+class UnsafeError(WorkError):
     """The zip holds what no honest zip holds."""
 
 
@@ -44,7 +44,7 @@ def below(name: str) -> Place:
 
 
 def unpack(archive: Path, folder: Path, place: Place, say: Callable[[int], None] = lambda done: None) -> Unpacked:
-    """Unpack into `folder`, which is made. Raises Damaged, Unsafe, or WorkError when the disk has too little room.
+    """Unpack into `folder`, which is made. Raises DamagedError, UnsafeError, or WorkError for want of room.
 
     say: called with the bytes unpacked so far. What was unpacked before an error stays for the caller to remove.
     """
@@ -58,7 +58,7 @@ def unpack(archive: Path, folder: Path, place: Place, say: Callable[[int], None]
                 done += _unpack_one(opened, info, folder.joinpath(*path))
                 say(done)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise Damaged(f"{archive.name} cannot be unpacked: {error}.") from None
+        raise DamagedError(f"{archive.name} cannot be unpacked: {error}.") from None
     return Unpacked(tuple(sorted({path[0] for path in members})), len(members), size, left_out)
 
 
@@ -67,7 +67,7 @@ def _plan(
 ) -> tuple[dict[tuple[str, ...], zipfile.ZipInfo], tuple[str, ...]]:
     """Files by their path below the folder, and names of those without a place. Every name of the zip is looked at."""
     if len(listing) > MOST_FILES:
-        raise Unsafe(f"{archive.name} lists {len(listing)} files.")
+        raise UnsafeError(f"{archive.name} lists {len(listing)} files.")
     members: dict[tuple[str, ...], zipfile.ZipInfo] = {}
     left_out = []
     for info in listing:
@@ -76,21 +76,21 @@ def _plan(
         if target is None:
             left_out += [] if info.is_dir() or _litter(path) else [info.filename]
         elif target in members:
-            raise Unsafe(f"{archive.name} lists {info.filename} twice.")
+            raise UnsafeError(f"{archive.name} lists {info.filename} twice.")
         else:
             members[target] = info
     return members, tuple(left_out)
 
 
 def _safe_path(archive: Path, info: zipfile.ZipInfo) -> tuple[str, ...]:
-    """The parts of a member's path. Raises Unsafe for one that could lead outside, and for links and devices."""
+    """The parts of a member's path. Raises UnsafeError for one that could lead outside, and for links and devices."""
     name = getattr(info, "orig_filename", info.filename)
     parts = tuple(name.removesuffix("/").split("/"))
     if any(part in ("", ".", "..") for part in parts) or any(char in name for char in "\\:\0"):
-        raise Unsafe(f"{archive.name} holds a path that leads outside: {name!r}.")
+        raise UnsafeError(f"{archive.name} holds a path that leads outside: {name!r}.")
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise Unsafe(f"{archive.name} holds a link or device: {name!r}.")
+        raise UnsafeError(f"{archive.name} holds a link or device: {name!r}.")
     return parts
 
 
@@ -102,7 +102,7 @@ def _litter(path: tuple[str, ...]) -> bool:
 def _check_sizes(archive: Path, folder: Path, size: int) -> None:
     packed = archive.stat().st_size
     if size > LARGEST_RATIO * packed:
-        raise Unsafe(f"{archive.name} has {packed} bytes and claims to hold {size}.")
+        raise UnsafeError(f"{archive.name} has {packed} bytes and claims to hold {size}.")
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if size > free:

@@ -16,7 +16,7 @@ BLOCK = 1 << 20
 LARGEST_UNLISTED = 4 << 30
 
 
-class Again(Exception):
+class TryAgainError(Exception):
     """Worth another try. `wait`: seconds that the host asks for."""
 
     def __init__(self, reason: str, wait: float = 0.0) -> None:
@@ -78,16 +78,16 @@ class Part:
         Nothing that came before is given up for an answer that cannot be the file. `first`: the first block of it.
         """
         if "html" in headers.get("Content-Type", "").lower() or (status == 200 and first.lstrip()[:1] == b"<"):
-            raise Again("a web page came instead of the file")  # no file that we fetch is HTML or XML
+            raise TryAgainError("a web page came instead of the file")  # no file that we fetch is HTML or XML
         validator, length = _validator(headers), _number(headers.get("Content-Length"))
         if status == 200:
             if length is not None and self.wanted.size is not None and length != self.wanted.size:
-                raise Again(f"the host offers {length} bytes instead of {self.wanted.size}")
+                raise TryAgainError(f"the host offers {length} bytes instead of {self.wanted.size}")
             self.restart(validator)
             self.size = length if self.size is None else self.size
         elif not self._continues(status, headers, validator):
             self.restart()
-            raise Again("the file has changed on the host")
+            raise TryAgainError("the file has changed on the host")
         self._file = self.path.open("ab", buffering=0)
 
     def _continues(self, status: int, headers: Mapping[str, str], validator: str) -> bool:
@@ -103,7 +103,7 @@ class Part:
         most = LARGEST_UNLISTED if self.size is None else self.size
         if self.length + len(block) > most:
             self.restart()
-            raise Again(f"more than {most} bytes came")
+            raise TryAgainError(f"more than {most} bytes came")
         assert self._file is not None
         rest = memoryview(block)
         while rest:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from asdcli.challenge.downloads.transport import Line, NotThere
+from asdcli.challenge.downloads.transport import Line, NotThereError
 from asdcli.challenge.editions import load_common
 from asdcli.errors import WorkError, did_you_mean
 
@@ -72,7 +72,7 @@ def read_record(number: int, line: Line) -> Record:
     """Ask the host for a record. On a mirror, no answer to that means a tree of plain files."""
     try:
         answer = line.fetch_json(f"{HOST}/api/records/{number}")
-    except NotThere:
+    except NotThereError:
         if line.mirror:
             return Record(number)
         raise

@@ -8,14 +8,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import asdcli
-from asdcli.challenge.downloads.part import BLOCK, Again, Part, Wanted, mismatch
+from asdcli.challenge.downloads.part import BLOCK, Part, TryAgainError, Wanted, mismatch
 from asdcli.errors import UserError, WorkError
 
 if TYPE_CHECKING:
@@ -28,26 +28,28 @@ Say = Callable[[float, str], None]
 """Told the bytes so far, and in words why none are coming (empty: they are)."""
 
 
-class Unreachable(WorkError):
+class UnreachableError(WorkError):
     """The host could not be reached, or tries in a row brought nothing new."""
 
 
-class NotThere(WorkError):
+class NotThereError(WorkError):
     """The host has no such file."""
 
 
-class Stopped(WorkError):
+class StoppedError(WorkError):
     """The line's flag ended the work."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """tries: in a row that bring no new byte. The rest in seconds: first wait (then doubled), longest wait, longest
-    Retry-After that is sat out, time to connect, and the stall window, in which `slowest` bytes per second must come.
+    """tries: in a row that bring no new byte; fewer while the host has never answered. The rest in seconds: first wait
+    (then doubled), longest wait, longest Retry-After that is sat out, time to connect, and the stall window, in which
+    `slowest` bytes per second must come.
     """
 
-    tries: int = 8
-    first_wait: float = 1.0
+    tries: int = 9
+    tries_at_first: int = 3
+    first_wait: float = 0.5
     longest_wait: float = 60.0
     longest_request: float = 900.0
     connect: float = 20.0
@@ -57,15 +59,12 @@ class Patience:
 
 @dataclass(frozen=True)
 class Line:
-    """The way out: a mirror in place of every host, how patient to be, and a flag that ends all waiting."""
+    """The way out: a mirror in place of every host, how patient to be, a flag that ends all waiting, hosts met."""
 
     mirror: str = ""
     patience: Patience = field(default_factory=Patience)
     stop: threading.Event = field(default_factory=threading.Event)
-
-    def hurried(self, tries: int) -> Line:
-        """The same line with fewer tries."""
-        return replace(self, patience=replace(self.patience, tries=min(tries, self.patience.tries)))
+    met: set[str] = field(default_factory=set)
 
     def at(self, url: str) -> str:
         """The address to ask. A mirror answers under the paths of the originals, whatever their host."""
@@ -73,7 +72,7 @@ class Line:
         return f"{self.mirror.rstrip('/')}{parts.path}{'?' * bool(parts.query)}{parts.query}" if self.mirror else url
 
     def fetch(self, wanted: Wanted, say: Say = lambda done, why: None) -> None:
-        """Bring the file to its place. Raises NotThere, Unreachable, Stopped, or WorkError for wrong contents."""
+        """Bring the file to its place. Raises the errors above, and WorkError when only wrong contents come."""
         if wanted.target.exists() and not mismatch(wanted.target, wanted.size, wanted.checksums):
             return
         part = Part(wanted)
@@ -88,11 +87,13 @@ class Line:
                 wrong += 1
                 if wrong == WRONG_CHECKSUMS:
                     raise WorkError(f"{wanted.target.name} came {wrong} times with the wrong contents: {fault}.")
-                raise Again(fault)
-            except Again as again:
+                raise TryAgainError(fault)
+            except TryAgainError as again:
                 failures = 0 if part.furthest > before else failures + 1
-                if failures >= self.patience.tries:
-                    raise Unreachable(f"Cannot fetch {self.at(wanted.url)}: {again}.") from None
+                met = urlsplit(self.at(wanted.url)).netloc in self.met
+                if failures >= (self.patience.tries if met else self.patience.tries_at_first):
+                    came = f" after {part.length} bytes" if part.length else ""
+                    raise UnreachableError(f"Cannot fetch {self.at(wanted.url)}: {again}{came}.") from None
                 self._wait(again, failures, lambda why: say(part.length, why))
             finally:
                 part.close()
@@ -118,15 +119,15 @@ class Line:
                 part.write(block)
                 say(part.length, "")
                 if self.stop.is_set():
-                    raise Stopped("Stopped.")
+                    raise StoppedError("Stopped.")
                 passed = time.monotonic() - began
                 if passed >= self.patience.stall:
                     if part.length - mark < self.patience.slowest * passed:
-                        raise Again(f"only {part.length - mark} bytes came in {passed:.0f} s")
+                        raise TryAgainError(f"only {part.length - mark} bytes came in {passed:.0f} s")
                     began, mark = time.monotonic(), part.length
                 block = next(blocks, b"")
         if part.size is not None and part.length < part.size:
-            raise Again(f"the line was cut after {part.length} of {part.size} bytes")
+            raise TryAgainError("the line was cut")
         part.size = part.length
 
     def _open(self, url: str, headers: dict[str, str]) -> Response:
@@ -137,25 +138,26 @@ class Line:
         try:
             response = requests.get(url, headers=headers, stream=True, timeout=timeouts)
         except requests.exceptions.SSLError as error:
-            raise Unreachable(f"No trusted connection to {urlsplit(url).netloc}: {_innermost(error)}.") from None
+            raise UnreachableError(f"No trusted connection to {urlsplit(url).netloc}: {_innermost(error)}.") from None
         except (requests.ConnectionError, requests.Timeout, requests.TooManyRedirects) as error:
-            raise Again(f"no connection: {_innermost(error)}") from None
+            raise TryAgainError(f"no connection: {_innermost(error)}") from None
         except (requests.RequestException, ValueError) as error:
             raise UserError(f"{url} is not an address to fetch from: {error}.") from None
+        self.met.add(urlsplit(url).netloc)
         if response.status_code in (200, 206, 416):
             return response
         response.close()
         raise _refusal(response)
 
-    def _wait(self, again: Again, failures: int, say: Callable[[str], None]) -> None:
+    def _wait(self, again: TryAgainError, failures: int, say: Callable[[str], None]) -> None:
         """Sit out what the host asks for, or a wait that doubles; a little random, so that clients spread."""
         if again.wait > self.patience.longest_request:
-            raise Unreachable(f"The host asks to come back in {again.wait / 60:.0f} minutes: {again}.")
+            raise UnreachableError(f"The host asks to come back in {again.wait / 60:.0f} minutes: {again}.")
         longest = min(self.patience.longest_wait, self.patience.first_wait * 2.0 ** max(0, failures - 1))
         seconds = max(again.wait, longest * random.uniform(0.75, 1.25))
         say(f"{again}; next try in {seconds:.0f} s")
         if self.stop.wait(seconds):
-            raise Stopped("Stopped.")
+            raise StoppedError("Stopped.")
 
 
 def _blocks(response: Response) -> Iterator[bytes]:
@@ -168,15 +170,16 @@ def _blocks(response: Response) -> Iterator[bytes]:
         while block := response.raw.read1(BLOCK, decode_content=False):
             yield block
     except (HTTPError, HTTPException, OSError) as error:
-        raise Again(f"the line was cut: {_innermost(error)}") from None
+        why = "" if "IncompleteRead" in repr(error) else f" ({_innermost(error)})"
+        raise TryAgainError(f"the line was cut{why}") from None
 
 
 def _refusal(response: Response) -> Exception:
     """What an answer without the file means: come again, or not."""
     answer = f"{urlsplit(response.url).netloc} answers {response.status_code} {response.reason or ''}".strip()
     if response.status_code in (403, 408, 425, 429) or response.status_code >= 500:
-        return Again(answer, _seconds(response.headers.get("Retry-After", "")))
-    return NotThere(f"{answer} to {response.url}")
+        return TryAgainError(answer, _seconds(response.headers.get("Retry-After", "")))
+    return NotThereError(f"{answer} to {response.url}")
 
 
 def _seconds(retry_after: str) -> float:

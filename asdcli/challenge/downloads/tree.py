@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from asdcli.challenge.downloads.archives import Damaged, Unpacked, below, unpack
+from asdcli.challenge.downloads.archives import DamagedError, Unpacked, below, unpack
 from asdcli.challenge.downloads.counts import set_of_part
 from asdcli.errors import UserError
 
@@ -34,14 +34,18 @@ class Tree:
         note = self._notes().get(f"{part}/{machine}")
         return note is not None and _measure(self.raw(part) / machine, note["entries"]) == (note["files"], note["size"])
 
+    def is_noted(self, part: str, machine: str) -> bool:
+        """Whether it was put here by `add`, complete or not by now."""
+        return f"{part}/{machine}" in self._notes()
+
     def add(self, part: str, machine: str, archive: Path, say: Callable[[int], None]) -> Unpacked:
-        """Unpack a zip into the tree, in one step for whoever looks. Raises Damaged, Unsafe, UserError, WorkError."""
+        """Unpack a zip into the tree, all of it or nothing. Raises what `unpack` does, and UserError for foreign files."""
         staged = self.work / f"{part}.{machine}.unpacking"
         shutil.rmtree(staged, ignore_errors=True)
         try:
             unpacked = unpack(archive, staged / "tree", below(machine), say)
             if not unpacked.files:
-                raise Damaged(f"{archive.name} holds nothing below a folder {machine}.")
+                raise DamagedError(f"{archive.name} holds nothing below a folder {machine}.")
             _keep_foreign_files(self.raw(part) / machine, staged / "tree", unpacked.entries)
             note = {"entries": unpacked.entries, "files": unpacked.files, "size": unpacked.size, "zip": archive.name}
             (staged / "note.json").write_text(json.dumps({"part": part, "machine": machine, "note": note}))

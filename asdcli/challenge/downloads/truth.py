@@ -7,11 +7,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from asdcli.challenge.downloads.archives import Damaged, unpack
+from asdcli.challenge.downloads.archives import DamagedError, unpack
 from asdcli.challenge.downloads.counts import test_clips
-from asdcli.challenge.downloads.records import Records
-from asdcli.challenge.downloads.transport import Line, NotThere
 from asdcli.challenge.downloads.part import Wanted
+from asdcli.challenge.downloads.records import Records
+from asdcli.challenge.downloads.transport import Line, NotThereError
 from asdcli.challenge.editions import Edition
 from asdcli.challenge.truth import read_truth
 from asdcli.errors import UserError, WorkError
@@ -95,7 +95,7 @@ def _stage(edition: Edition, records: Records, line: Line, work: Path, staged: P
         try:
             line.fetch(Wanted(source.url, archive))
             unpack(archive, staged, source.place)
-        except (NotThere, Damaged):
+        except (NotThereError, DamagedError):
             if source is found[-1]:
                 raise
             continue

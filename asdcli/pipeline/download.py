@@ -1,0 +1,326 @@
+"""`asd download`: an edition's zips into the official tree. What is there already is not fetched again."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from asdcli.challenge.downloads.archives import DamagedError, UnsafeError
+from asdcli.challenge.downloads.counts import PARTS
+from asdcli.challenge.downloads.part import Wanted, mismatch
+from asdcli.challenge.downloads.records import Record, Records, file_url, record_page
+from asdcli.challenge.downloads.transport import Line, NotThereError, StoppedError, UnreachableError
+from asdcli.challenge.downloads.tree import Tree
+from asdcli.challenge.downloads.truth import fetch_truth, gaps, sources
+from asdcli.challenge.editions import Edition, load_common
+from asdcli.errors import AsdError, UserError, WorkError, unknown
+from asdcli.pipeline.verify import Check, check
+from asdcli.ui import Progress, Ui
+from asdcli.workspace import Workspace
+
+CHOICES = (*PARTS, "truth")
+UNPACKED_RATIO = 1.3  # recordings shrink little in a zip
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One zip: a machine of a part (`dev`, `train`, `eval`). md5: as known from elsewhere, often empty."""
+
+    part: str
+    machine: str
+    zip: str
+    record: int
+    md5: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A row of `--list`. state: `here`, `linked`, `zip here`, `partly` or `missing`; size in bytes where known."""
+
+    part: str
+    machine: str
+    file: str
+    url: str
+    size: int | None
+    state: str
+
+
+def pieces_of(edition: Edition, parts: Iterable[str], machines: Sequence[str] | None = None) -> list[Piece]:
+    """The zips of some parts, narrowed to some machines. Raises UserError for a machine that none of them has."""
+    archives = {part: edition.downloads[part] for part in parts if part in edition.downloads}
+    known = dict.fromkeys(machine for archive in archives.values() for machine in archive.zips)
+    for machine in machines or ():
+        if machine not in known:
+            raise unknown(f"machine of {edition.name} ({', '.join(archives)})", machine, known)
+    return [
+        Piece(part, machine, name, archive.record, archive.md5.get(machine, ""))
+        for part, archive in archives.items()
+        for machine, name in archive.zips.items()
+        if not machines or machine in machines
+    ]
+
+
+class Job:
+    """A download of one edition. zips: a folder of zips fetched by hand; they are used and stay where they are."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        ui: Ui,
+        edition: Edition,
+        line: Line,
+        *,
+        zips: Path | None = None,
+        keep_zips: bool = False,
+        jobs: int = 2,
+    ) -> None:
+        self.workspace, self.ui, self.edition, self.line = workspace, ui, edition, line
+        self.tree = Tree(workspace.data(edition.name))
+        self.by_hand_folders = [folder for folder in (zips, self.tree.zips) if folder is not None]
+        self.keep_zips, self.jobs = keep_zips, jobs
+
+    # --- what is there --------------------------------------------------------------------------------------------
+
+    def state(self, piece: Piece) -> str:
+        """See Listed."""
+        if self.tree.raw(piece.part).is_symlink():
+            return "linked"
+        if self.tree.holds(piece.part, piece.machine) or self._counts_are_right(piece):
+            return "here"
+        if self._by_hand(piece):
+            return "zip here"
+        return "partly" if any(self.tree.work.glob(f"{piece.zip}*")) else "missing"
+
+    def _counts_are_right(self, piece: Piece) -> bool:
+        """A tree that came in another way is complete when all its numbers are known and right."""
+        found = check(self.workspace, self.edition, piece.part, piece.machine)
+        return found.exact and not found.problems
+
+    def _by_hand(self, piece: Piece) -> Path | None:
+        places = (folder / piece.zip for folder in self.by_hand_folders)
+        return next((path for path in places if path.is_file()), None)
+
+    def listing(self, parts: Sequence[str], machines: Sequence[str] | None) -> list[Listed]:
+        """Every file with size and state: names from the facts, sizes from the host when it answers."""
+        pieces = pieces_of(self.edition, parts, machines)
+        records = self._records(pieces, needed=False)
+        rows = []
+        for piece in pieces:
+            files = records[piece.record].files or {}
+            size = files[piece.zip].size if piece.zip in files else None
+            url = file_url(piece.record, piece.zip)
+            rows.append(Listed(piece.part, piece.machine, piece.zip, url, size, self.state(piece)))
+        if "truth" in parts:
+            state = "missing" if self._truth_gaps() else "here"
+            rows.append(Listed("truth", "", "ground truth", truth_page(self.edition), None, state))
+        return rows
+
+    def verify(self, parts: Sequence[str], machines: Sequence[str] | None) -> list[Check]:
+        """Compare the tree with the edition's numbers, and with what was unpacked here."""
+        checks = []
+        for piece in pieces_of(self.edition, parts, machines):
+            found = check(self.workspace, self.edition, piece.part, piece.machine)
+            if not found.problems and self.tree.is_noted(piece.part, piece.machine) and self.state(piece) != "linked":
+                short = not self.tree.holds(piece.part, piece.machine)
+                problem = (f"files are missing or cut since {piece.zip} was unpacked",)
+                found = replace(found, problems=problem if short else ())
+            checks.append(found)
+        if "truth" in parts:
+            checks.append(Check("truth", "", 0, tuple(self._truth_gaps())))
+        return checks
+
+    def _truth_gaps(self) -> list[str]:
+        place = self.workspace.truth(self.edition.name)
+        return gaps(place, self.edition) if place.is_dir() else [f"no folder {place}"]
+
+    # --- bringing it ----------------------------------------------------------------------------------------------
+
+    def run(self, parts: Sequence[str], machines: Sequence[str] | None) -> None:
+        """Bring what is missing. Raises WorkError when not all of it could be had; the rest is done then."""
+        pieces = pieces_of(self.edition, parts, machines)
+        with self.workspace.lock(self.tree.folder):
+            self.tree.settle()
+            states = {piece: self.state(piece) for piece in pieces}
+            self._say_what_is_there(states)
+            missing = [piece for piece, state in states.items() if state not in ("here", "linked")]
+            try:
+                failures = self._bring(missing) if missing else {}
+                truth_failure = self._bring_truth() if "truth" in parts and self._truth_gaps() else None
+            finally:
+                self.tree.tidy()
+        if self.workspace.sets(self.edition.name):
+            self.workspace.remember(edition=self.edition.name)
+        if failures or truth_failure:
+            left = [piece for piece in missing if not self.tree.holds(piece.part, piece.machine)]
+            raise self._failed(failures, truth_failure, left)
+
+    def _say_what_is_there(self, states: dict[Piece, str]) -> None:
+        for part in dict.fromkeys(piece.part for piece in states):
+            found = [state for piece, state in states.items() if piece.part == part]
+            if "linked" in found:
+                self.ui.say(f"{part}: linked to {self.tree.raw(part).resolve()}, left as it is.")
+            elif "here" in found:
+                self.ui.say(f"{part}: {found.count('here')} of {len(found)} machines are here already.")
+
+    def _records(self, pieces: Sequence[Piece], needed: bool) -> dict[int, Record]:
+        """Records of the pieces. Where they are not needed, one that cannot be had is taken as a record unlisted."""
+        records = Records(self.line)
+        found = {}
+        for number in dict.fromkeys(piece.record for piece in pieces):
+            try:
+                found[number] = records[number]
+            except (NotThereError, UnreachableError) as error:
+                if needed:
+                    raise
+                self.ui.warn(f"Sizes and checksums are not known now. {error}")
+                return {piece.record: found.get(piece.record, Record(piece.record)) for piece in pieces}
+        return found
+
+    def _bring(self, missing: Sequence[Piece]) -> dict[Piece, Exception]:
+        """Fetch and unpack zips, some at once; returns what failed."""
+        try:
+            records = self._records(missing, needed=not all(map(self._by_hand, missing)))
+        except (NotThereError, UnreachableError) as error:
+            return dict.fromkeys(missing, error)
+        for part, number in dict.fromkeys((piece.part, piece.record) for piece in missing):
+            licence = records[number].licence or load_common()["data_licence"]
+            self.ui.say(f"{part}: record {number}, licence: {licence} ({record_page(number)})")
+        sizes = {piece: (records[piece.record].files or {}).get(piece.zip) for piece in missing}
+        known = [file.size for file in sizes.values() if file is not None and file.size is not None]
+        self._check_space(known)
+        total = sum(known) if len(known) == len(missing) else None
+        with self.ui.transfers(self.edition.name, total) as bars:
+
+            def bring(piece: Piece) -> None:
+                file = sizes[piece]
+                bar = bars(piece.zip, file.size if file else None)
+                try:
+                    self._bring_one(piece, records[piece.record], bar)
+                finally:
+                    bar.close()
+
+            return self._at_once(bring, missing)
+
+    def _check_space(self, sizes: Sequence[int]) -> None:
+        """A guess at what is needed at most; unpacking looks again, and exactly."""
+        zips = sum(sizes) if self.keep_zips else sum(sorted(sizes)[-self.jobs :])
+        arrived = sum(path.stat().st_size for path in self.tree.work.glob("*") if path.is_file())
+        needed = zips - arrived + UNPACKED_RATIO * sum(sizes)
+        place = self.tree.folder
+        while not place.exists():
+            place = place.parent
+        free = shutil.disk_usage(place).free
+        if needed > free:
+            raise WorkError(
+                f"{self.edition.name} needs about {needed / 1e9:.1f} GB; {place.resolve()} has {free / 1e9:.1f} GB free.",
+                "Free some space, take less with --set or --machine, or choose another disk with --root.",
+            )
+
+    def _bring_one(self, piece: Piece, record: Record, bar: Progress) -> None:
+        file = record.file(piece.zip, piece.md5)
+        checksums = {"md5": file.md5} if file.md5 else {}
+        archive = self._by_hand(piece)
+        fetched = archive is None
+        if archive is None:
+            archive = self.tree.work / piece.zip
+            self.line.fetch(Wanted(file.url, archive, file.size, checksums), bar.show)
+        elif fault := mismatch(archive, file.size, checksums):
+            raise UserError(f"{archive} is not the file of record {piece.record}: {fault}.")
+        size = archive.stat().st_size
+        try:
+            unpacked = self.tree.add(piece.part, piece.machine, archive, lambda done: bar.show(size, "unpacking"))
+        except (DamagedError, UnsafeError):
+            if fetched:
+                archive.unlink()
+            raise
+        if fetched and self.keep_zips:
+            self.tree.zips.mkdir(exist_ok=True)
+            os.replace(archive, self.tree.zips / piece.zip)
+        elif fetched:
+            archive.unlink()
+        if unpacked.left_out:
+            self.ui.warn(f"{piece.zip}: {len(unpacked.left_out)} files left out, such as {unpacked.left_out[0]}.")
+        how = "md5 is right" if checksums else "no md5 is known, the checksums inside are right"
+        self.ui.say(f"{piece.part} {piece.machine}: {piece.zip}, {size / 1e6:.1f} MB, {how}, {unpacked.files} files.")
+
+    def _at_once(self, work: Callable[[Piece], None], pieces: Sequence[Piece]) -> dict[Piece, Exception]:
+        """Run `work` on all pieces in some threads; returns errors. What concerns all pieces ends all of them."""
+        waiting: queue.SimpleQueue[Piece] = queue.SimpleQueue()
+        failures: dict[Piece, Exception] = {}
+        for piece in pieces:
+            waiting.put(piece)
+
+        def worker() -> None:
+            while not self.line.stop.is_set():
+                try:
+                    piece = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    work(piece)
+                except StoppedError:
+                    return
+                except Exception as error:
+                    failures[piece] = error
+                    if isinstance(error, UnreachableError) or not isinstance(error, AsdError):
+                        self.line.stop.set()
+
+        threads = [threading.Thread(target=worker, daemon=True) for _ in range(self.jobs)]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(0.1)
+        except BaseException:  # Ctrl-C: what has come stays, and the same command goes on from there
+            self.line.stop.set()
+            for thread in threads:
+                thread.join(1)
+            raise
+        return failures
+
+    def _bring_truth(self) -> Exception | None:
+        self.ui.say(f"truth: {truth_page(self.edition)}. {load_common()['truth_licence']}")
+        try:
+            place = self.workspace.truth(self.edition.name)
+            page = fetch_truth(self.edition, Records(self.line), self.line, self.tree.work, place)
+        except AsdError as error:
+            return error
+        self.ui.say(f"truth: from {page} to {place}.")
+        return None
+
+    def _failed(
+        self, failures: dict[Piece, Exception], truth_failure: Exception | None, left: Sequence[Piece]
+    ) -> Exception:
+        """One error for all that failed: the reasons, and how the rest can be brought by hand."""
+        for error in failures.values():
+            if not isinstance(error, AsdError | OSError):
+                return error
+        reasons = dict.fromkeys(_sentence(error) for error in (*failures.values(), truth_failure) if error)
+        hints = ["The same command goes on from here."]
+        if failures:
+            urls = "".join(f"\n  {file_url(piece.record, piece.zip)}" for piece in left)
+            hints.append(f"By hand: put these into {self.tree.zips} and run it again:{urls}")
+        if truth_failure:
+            hints.append(
+                f"By hand: put the ground truth files of {truth_page(self.edition)} into "
+                f"{self.workspace.truth(self.edition.name)}."
+            )
+        return WorkError("\n".join(reasons), "\n".join(hints))
+
+
+def truth_page(edition: Edition) -> str:
+    """Where a person finds the ground truth of an edition's evaluation set."""
+    found = sources(edition)
+    return found[0].page if found else record_page(edition.truth.record or 0)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"Cannot write {error.filename or 'here'}: {(error.strerror or str(error)).lower()}."
+    return str(error)
