@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import stat
 import zipfile
@@ -59,6 +60,10 @@ def unpack(archive: Path, folder: Path, place: Place, say: Callable[[int], None]
                 say(done)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DamagedError(f"{archive.name} cannot be unpacked: {error}.") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise DamagedError(f"{archive.name} cannot be unpacked: its listing points outside of it.") from None
     return Unpacked(tuple(sorted({path[0] for path in members})), len(members), size, left_out)
 
 
@@ -72,6 +77,8 @@ def _plan(
     left_out = []
     for info in listing:
         path = _safe_path(archive, info)
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DamagedError(f"{archive.name} cannot be unpacked: unknown compression {info.compress_type}.")
         target = None if info.is_dir() or _litter(path) else place(path)
         if target is None:
             left_out += [] if info.is_dir() or _litter(path) else [info.filename]

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from asdcli.challenge.downloads.part import Wanted, mismatch
-from asdcli.challenge.downloads.transport import Line, NotThereError, Say, UnreachableError
+from asdcli.challenge.downloads.transport import Line, Say, StoppedError
 from asdcli.errors import UserError, WorkError, unknown
 
 
@@ -63,7 +63,9 @@ def fetch_weights(weights: Weights, folder: Path, line: Line, say: Say = lambda 
         try:
             line.fetch(weights.wanted(url, folder), say)
             return url
-        except (NotThereError, UnreachableError) as error:
+        except StoppedError:
+            raise
+        except WorkError as error:
             reasons.append(str(error))
     raise WorkError("\n".join(reasons), by_hand(weights, folder))
 

@@ -75,7 +75,6 @@ def test_a_folder_around_the_machine_is_taken_off(tmp_path: Path) -> None:
     ],
 )
 def test_paths_that_lead_outside(tmp_path: Path, name: str) -> None:
-    data = make_zip({**GOOD, "fan/train/PLACEHOLDER": b"evil"}).replace(b"fan/train/PLACEHOLDER", b"\1" * 21)
     info = zipfile.ZipInfo("x")
     info.filename = info.orig_filename = name
     buffer = io.BytesIO()
@@ -83,7 +82,6 @@ def test_paths_that_lead_outside(tmp_path: Path, name: str) -> None:
         for good, contents in GOOD.items():
             archive.writestr(good, contents)
         archive.writestr(info, b"evil")
-    del data
     with pytest.raises(UnsafeError, match="leads outside"):
         unpack(write(tmp_path, buffer.getvalue()), tmp_path / "in" / "out", below("fan"))
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["some.zip"]
@@ -110,7 +108,7 @@ def test_a_bomb_that_lists_less_than_it_holds(tmp_path: Path) -> None:
     bomb = bomb.replace(struct.pack("<L", 20_000_000), struct.pack("<L", 1000))
     with pytest.raises(DamagedError, match="CRC"):
         unpack(write(tmp_path, bomb), tmp_path / "out", below("fan"))
-    assert sum(path.stat().st_size for path in (tmp_path / "out").rglob("*")if path.is_file()) <= 1000
+    assert sum(path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file()) <= 1000
 
 
 def test_overlapping_members(tmp_path: Path) -> None:

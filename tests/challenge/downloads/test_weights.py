@@ -1,0 +1,99 @@
+"""Pretrained weights: the facts, and files that are compared before they are placed."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from server import Fault, Server, running
+
+from asdcli.challenge.downloads.transport import Line, Patience
+from asdcli.challenge.downloads.weights import Weights, fetch_weights, load_weights, take_weights, weights_names
+from asdcli.errors import UserError, WorkError
+
+QUICK = Patience(tries=3, tries_at_first=2, first_wait=0.01, longest_wait=0.05)
+
+
+class Bomb:
+    """Whoever unpickles this fails the test."""
+
+    def __reduce__(self) -> tuple:
+        return pytest.fail, ("the file was unpickled",)
+
+
+DATA = pickle.dumps(Bomb()) * 5000
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    yield from running()
+
+
+@pytest.fixture
+def weights() -> Weights:
+    """BEATs with the size and checksum of a file that is quicker to make."""
+    return replace(load_weights("beats"), size=len(DATA), sha256=hashlib.sha256(DATA).hexdigest())
+
+
+def test_the_facts() -> None:
+    assert weights_names() == ("beats", "eat")
+    beats, eat = load_weights("beats"), load_weights("eat")
+    assert (beats.file, beats.size) == ("BEATs_iter3.pt", 361_499_833)
+    assert beats.sha256 == "8d1b234032a9ccff353612dc6c20982346dc2968b205b79d97303eb5e77bfb34"
+    assert beats.browser.startswith("https://1drv.ms/")
+    assert beats.pickle
+    assert (eat.file, eat.size) == ("EAT-base_epoch30_pretrain.safetensors", 359_905_840)
+    assert eat.sha256 == "8623072d09aac4f3ad1168b4fed3a24e4f68fe1da25b9fe733375efb237e5f48"
+    assert not eat.pickle
+    assert all(w.licence.startswith("MIT") for w in (beats, eat))
+    with pytest.raises(UserError, match="Did you mean 'beats'"):
+        load_weights("beat")
+
+
+def test_the_next_host_is_asked(server: Server, weights: Weights, tmp_path: Path) -> None:
+    path = weights.hosts[1].removeprefix("https://huggingface.co")
+    server.pages[path] = DATA
+    server.faults["BEATs_iter3.pt"] = [Fault(status=401, body=b"no"), Fault(cut=30_000), Fault(cut=1)]
+    assert fetch_weights(weights, tmp_path, Line(server.url, QUICK)) == weights.hosts[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["BEATs_iter3.pt"]
+    assert weights.is_in(tmp_path)
+
+
+def test_no_host(server: Server, weights: Weights, tmp_path: Path) -> None:
+    with pytest.raises(WorkError, match="404") as caught:
+        fetch_weights(weights, tmp_path, Line(server.url, QUICK))
+    assert "works only in a browser: open https://1drv.ms/" in caught.value.hint
+    assert "asd download beats --from FILE" in caught.value.hint
+    assert weights.sha256 in caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_contents_are_refused(server: Server, weights: Weights, tmp_path: Path) -> None:
+    server.pages[weights.hosts[0].removeprefix("https://huggingface.co")] = DATA[:-1] + b"x"
+    with pytest.raises(WorkError, match="wrong contents: sha256"):
+        fetch_weights(weights, tmp_path, Line(server.url, QUICK))
+    assert not (tmp_path / weights.file).exists()
+
+
+def test_a_file_fetched_by_hand(weights: Weights, tmp_path: Path) -> None:
+    source = tmp_path / "Download (1).bin"
+    source.write_bytes(DATA)
+    take_weights(weights, source, tmp_path / "weights")
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == [weights.file]
+    assert weights.is_in(tmp_path / "weights")
+    assert source.exists()
+
+
+@pytest.mark.parametrize(("data", "fault"), [(DATA[:-1], "bytes instead of"), (DATA[:-1] + b"x", "sha256")])
+def test_a_wrong_file_by_hand(weights: Weights, tmp_path: Path, data: bytes, fault: str) -> None:
+    source = tmp_path / "x.pt"
+    source.write_bytes(data)
+    with pytest.raises(UserError, match=rf"x\.pt is not BEATs_iter3\.pt: .*{fault}"):
+        take_weights(weights, source, tmp_path / "weights")
+    with pytest.raises(UserError, match="There is no file"):
+        take_weights(weights, tmp_path / "none.pt", tmp_path / "weights")
+    assert not (tmp_path / "weights").exists()
