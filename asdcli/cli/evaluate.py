@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from asdcli.challenge.editions import Edition
     from asdcli.challenge.evaluation import Evaluation
     from asdcli.pipeline.evaluate import Result
+    from asdcli.pipeline.published import Comparison
     from asdcli.pipeline.scorefolders import ScoreFolder
 
 
@@ -38,6 +39,9 @@ def evaluate(
     truth: Annotated[Path | None, typer.Option(help="Folder of the official ground-truth CSVs of an eval set.")] = None,
     set_name: options.Set = options.SetName.all,
     bootstrap: Annotated[int, typer.Option(help="Resamples behind the 95 % interval; 0 for none.", min=0)] = 1000,
+    against_published: Annotated[
+        bool, typer.Option("--against-published", help="Beside it, the numbers the recipe's paper printed.")
+    ] = False,
     seed: options.Seed = 0,
     device: options.DeviceOption = options.Device.auto,
     profile: options.Profile = "full",
@@ -56,12 +60,18 @@ def evaluate(
         edition, opened = _own(output, data=data, recipe=recipe, seed=seed, device=device, profile=profile)
     results = stage.run(output.workspace, output.ui, edition, opened, truth, set_name.value, bootstrap)
     documents = [{"system": r.system, "path": str(r.path), **r.evaluation.as_dict()} for r in results]
-    if output.json(documents[0] if len(documents) == 1 else {**documents[0], "results": documents}):
+    document = documents[0] if len(documents) == 1 else {**documents[0], "results": documents}
+    comparisons = _compare(output, edition, results, recipe) if against_published else []
+    if against_published:
+        document["published"] = [comparison.as_dict() for comparison in comparisons]
+    if output.json(document):
         return
     for result in results:
         _draw(output, edition, result, decisions=len(results) == 1 or output.settings.verbose)
     if len(results) > 1:
         _draw_summary(output, edition, results)
+    for comparison in comparisons:
+        _draw_comparison(output, comparison)
 
 
 def _given(output: Output, paths: list[Path], data: str | None) -> tuple[Edition, list[ScoreFolder]]:
@@ -158,3 +168,39 @@ def _with_interval(evaluation: Evaluation) -> str:
 def _draw_summary(output: Output, edition: Edition, results: list[Result]) -> None:
     rows = [(r.system, r.evaluation.set_name, _with_interval(r.evaluation)) for r in results]
     output.table(f"{edition.name}, in %", ("system", "set", "score"), rows)
+
+
+def _compare(output: Output, edition: Edition, results: list[Result], recipe: str | None) -> list[Comparison]:
+    from asdcli.pipeline.published import compare
+    from asdcli.pipeline.selection import choose_recipe
+
+    chosen = choose_recipe(output.workspace, output.ui, recipe)
+    comparisons = compare(chosen, edition, results)
+    if not comparisons:
+        tables = sorted({f"{t.edition} {t.set} ({t.system})" for t in chosen.header.published})
+        output.ui.say(f"Recipe {chosen.name} has no published table for these results; it has: {', '.join(tables)}.")
+    return comparisons
+
+
+def _draw_comparison(output: Output, comparison: Comparison) -> None:
+    rows = [
+        (
+            machine,
+            {**RANKING, **DECISIONS}.get(metric, metric),
+            f"{100 * published:.2f}",
+            "" if ours is None else f"{100 * ours:.2f}",
+            "" if ours is None else f"{100 * (ours - published):+.2f}",
+        )
+        for machine, metric, published, ours in comparison.rows
+    ]
+    title = f"{comparison.system} against {comparison.source}, in %"
+    output.table(title, ("machine", "metric", "published", "ours", "difference"), rows)
+    if comparison.official:
+        published, ours = (100 * score for score in comparison.official)
+        interval = (
+            ""
+            if comparison.ci95 is None
+            else " (95 % interval {:.2f} to {:.2f})".format(*(100 * bound for bound in comparison.ci95))
+        )
+        output.text(f"Official score: published {published:.2f}, ours {ours:.2f}{interval}, {ours - published:+.2f}.")
+    output.text(comparison.data)

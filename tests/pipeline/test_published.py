@@ -1,0 +1,67 @@
+"""Our results beside the published ones, and whether they are about the same data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asdcli.challenge.editions import load_edition
+from asdcli.challenge.scorefiles import Unit, score_name, units, write_values
+from asdcli.challenge.truth import truth_from_clips, write_truth
+from asdcli.pipeline import evaluate
+from asdcli.pipeline.published import compare
+from asdcli.pipeline.scorefolders import open_score_folder
+from asdcli.recipe import load_recipe
+from asdcli.ui import Ui
+from asdcli.workspace import Workspace
+
+EDITION = load_edition("dcase2024")
+CLIPS = [f"section_00_{index:04d}.wav" for index in range(200)]
+
+
+def result(root: Path, chosen: list[Unit], clips: int = 200) -> evaluate.Result:
+    """`ae/mse` of `baseline_ae` with random scores on some machines of the evaluation set."""
+    workspace, rng = Workspace(root), np.random.default_rng(0)
+    folder = workspace.scores("baseline_ae", "dcase2024", "ae", "mse", 0)
+    for unit in chosen:
+        write_values(folder / "eval" / score_name(EDITION, unit), CLIPS[:clips], rng.random(clips))
+    rows = [
+        (unit.machine, "00", clip, index % 2, ("source", "target")[index // 2 % 2])
+        for unit in chosen
+        for index, clip in enumerate(CLIPS[:clips])
+    ]
+    write_truth(workspace.truth("dcase2024"), EDITION, truth_from_clips(rows))
+    opened = open_score_folder(workspace, Ui(), folder, EDITION)
+    (found,) = evaluate.run(workspace, Ui(), EDITION, [opened])
+    return found
+
+
+def test_a_whole_set_is_compared_with_the_table_of_its_system(tmp_path: Path) -> None:
+    found = result(tmp_path, units(EDITION, "eval"))
+    (comparison,) = compare(load_recipe("baseline_ae"), EDITION, [found])
+    assert comparison.system == "mse"
+    assert comparison.official == (0.5651, found.evaluation.official_score)
+    ours = {(machine, metric): value for machine, metric, _, value in comparison.rows}
+    assert ours["Scanner", "pauc"] == pytest.approx(found.evaluation.machines["Scanner"].sections["00"].metrics["pauc"])
+    assert len(ours) == 27
+    assert comparison.data.startswith("The same test data")
+
+
+def test_some_machines_are_not_the_same_data(tmp_path: Path) -> None:
+    found = result(tmp_path, units(EDITION, "eval")[:2])
+    (comparison,) = compare(load_recipe("baseline_ae"), EDITION, [found])
+    assert comparison.data.startswith("Not the same data: 2 sections are scored here, 7 files")
+    assert sum(ours is None for *_, ours in comparison.rows) == 21
+
+
+def test_fewer_clips_are_not_the_same_data(tmp_path: Path) -> None:
+    found = result(tmp_path, units(EDITION, "eval"), clips=40)
+    (comparison,) = compare(load_recipe("baseline_ae"), EDITION, [found])
+    assert "has 40 test clips here, and 200 in dcase2024" in comparison.data
+
+
+def test_other_systems_have_no_table(tmp_path: Path) -> None:
+    found = result(tmp_path, units(EDITION, "eval"))
+    assert compare(load_recipe("arcface_ensemble"), EDITION, [found]) == []
