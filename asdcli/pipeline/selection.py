@@ -76,7 +76,7 @@ def choose_recipe(workspace: Workspace, ui: Ui, name: str | None) -> Recipe:
         known = recipe_names()
         last = workspace.last().get("recipe")
         if last is None and len(known) > 1:
-            raise UserError(f"Which recipe? There are {', '.join(known)}.", f"--recipe {known[0]}")
+            raise UserError(f"Which recipe? There are {', '.join(known)}.", "asd recipes, then --recipe NAME")
         name = last or known[0]
         ui.say(f"Recipe: {name} ({'used last' if last else 'the only one'})")
     return load_recipe(name)
