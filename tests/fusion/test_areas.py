@@ -6,30 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from trials import by_sklearn, make_trial
 
 from asdcli.challenge import metrics
 from asdcli.fusion.areas import Trial, areas
 from asdcli.fusion.weights import simplex, weighted_sums
-
-
-def by_sklearn(trial: Trial, point: np.ndarray) -> list[float]:
-    """As scikit-learn computes it from the same fused scores, normal clips of each kind against all anomalies."""
-    fused = weighted_sums(trial.scores, point[None].astype(float))[0]
-    anomaly = trial.kinds.max()
-    labels = trial.kinds == anomaly
-    chosen = [labels | (trial.kinds == kind) for kind in range(anomaly)]
-    values = [roc_auc_score(labels[rows], fused[rows]) for rows in chosen]
-    return [*values, roc_auc_score(labels, fused, max_fpr=0.1)]
-
-
-def make_trial(rng: np.random.Generator, systems: int, counts: tuple[int, ...], levels: int | None) -> Trial:
-    """levels: so many different scores, for heavy ties; None for continuous scores."""
-    kinds = rng.permutation(np.repeat(np.arange(len(counts)), counts)).astype(np.uint8)
-    shape = (systems, len(kinds))
-    scores = rng.normal(size=shape) if levels is None else rng.integers(0, levels, shape).astype(float)
-    return Trial(scores + 0.4 * (kinds == kinds.max()), kinds)
-
 
 COUNTS = st.lists(st.integers(1, 25), min_size=2, max_size=3).map(tuple)
 

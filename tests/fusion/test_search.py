@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_areas import by_sklearn, make_trial
+from trials import by_sklearn, make_trial
 
 from asdcli.fusion import search
 from asdcli.fusion.areas import Trial
