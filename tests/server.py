@@ -1,4 +1,4 @@
-"""A record API and its file store on 127.0.0.1, which misbehaves on demand; and archives as the organisers make them."""
+"""A record API with its files on 127.0.0.1, which misbehaves on demand, and zips as the organisers make them."""
 
 from __future__ import annotations
 

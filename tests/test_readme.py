@@ -8,11 +8,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import machine_sound, write_clip
+from server import running, stock
 
 from asdcli.challenge.editions import load_edition
 from asdcli.challenge.scorefiles import Unit, decision_name, score_name, write_values
@@ -73,8 +75,17 @@ def test_the_demo_script_runs_the_commands_of_the_readme() -> None:
     assert [command[:2] for command in ran] == [shlex.split(line)[:2] for line in COMMANDS[:7]]
 
 
-def test_every_command_of_the_readme_works(home: Path) -> None:
+@pytest.fixture
+def mirror() -> Iterator[str]:
+    """A record host on this machine that has a few clips of the edition that the README downloads."""
+    for server in running():
+        stock(server, load_edition("dcase2022"), ["dev"])
+        yield server.url
+
+
+def test_every_command_of_the_readme_works(home: Path, mirror: str) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "ASD_ROOT"}
+    environment["ASD_MIRROR"] = mirror
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     outputs = {}
     for command in COMMANDS:

@@ -80,6 +80,8 @@ def download(
 
         link_tree(output.workspace, edition, link, _one_set(parts))
     elif name == "demo":
+        if show_list or verify or zips or keep_zip:
+            raise UserError("The demo data are made here; there are no files to fetch.", "asd download demo")
         _make_demo(output, seed)
     else:
         from asdcli.pipeline.download import Job

@@ -149,15 +149,16 @@ class Job:
             self._say_what_is_there(states)
             missing = [piece for piece, state in states.items() if state not in ("here", "linked")]
             try:
-                failures = self._bring(missing) if missing else {}
-                truth_failure = self._bring_truth() if "truth" in parts and self._truth_gaps() else None
+                failures = self._bring(missing) if missing else []
+                if "truth" in parts and self._truth_gaps() and not self.line.stop.is_set():
+                    failures += self._bring_truth()
             finally:
                 self.tree.tidy()
         if self.workspace.sets(self.edition.name):
             self.workspace.remember(edition=self.edition.name)
-        if failures or truth_failure:
+        if failures:
             left = [piece for piece in missing if not self.tree.holds(piece.part, piece.machine)]
-            raise self._failed(failures, truth_failure, left)
+            raise self._failed(failures, left, "truth" in parts and bool(self._truth_gaps()))
 
     def _say_what_is_there(self, states: dict[Piece, str]) -> None:
         for part in dict.fromkeys(piece.part for piece in states):
@@ -181,12 +182,12 @@ class Job:
                 return {piece.record: found.get(piece.record, Record(piece.record)) for piece in pieces}
         return found
 
-    def _bring(self, missing: Sequence[Piece]) -> dict[Piece, Exception]:
+    def _bring(self, missing: Sequence[Piece]) -> list[Exception]:
         """Fetch and unpack zips, some at once; returns what failed."""
         try:
             records = self._records(missing, needed=not all(map(self._by_hand, missing)))
         except (NotThereError, UnreachableError) as error:
-            return dict.fromkeys(missing, error)
+            return [error]
         for part, number in dict.fromkeys((piece.part, piece.record) for piece in missing):
             licence = records[number].licence or load_common()["data_licence"]
             self.ui.say(f"{part}: record {number}, licence: {licence} ({record_page(number)})")
@@ -217,7 +218,7 @@ class Job:
         free = shutil.disk_usage(place).free
         if needed > free:
             raise WorkError(
-                f"{self.edition.name} needs about {needed / 1e9:.1f} GB; {place.resolve()} has {free / 1e9:.1f} GB free.",
+                f"{self.edition.name} needs about {needed / 1e9:.1f} GB; {place} has {free / 1e9:.1f} GB free.",
                 "Free some space, take less with --set or --machine, or choose another disk with --root.",
             )
 
@@ -248,10 +249,10 @@ class Job:
         how = "md5 is right" if checksums else "no md5 is known, the checksums inside are right"
         self.ui.say(f"{piece.part} {piece.machine}: {piece.zip}, {size / 1e6:.1f} MB, {how}, {unpacked.files} files.")
 
-    def _at_once(self, work: Callable[[Piece], None], pieces: Sequence[Piece]) -> dict[Piece, Exception]:
+    def _at_once(self, work: Callable[[Piece], None], pieces: Sequence[Piece]) -> list[Exception]:
         """Run `work` on all pieces in some threads; returns errors. What concerns all pieces ends all of them."""
         waiting: queue.SimpleQueue[Piece] = queue.SimpleQueue()
-        failures: dict[Piece, Exception] = {}
+        failures: list[Exception] = []
         for piece in pieces:
             waiting.put(piece)
 
@@ -266,7 +267,7 @@ class Job:
                 except StoppedError:
                     return
                 except Exception as error:
-                    failures[piece] = error
+                    failures.append(error)
                     if isinstance(error, UnreachableError) or not isinstance(error, AsdError):
                         self.line.stop.set()
 
@@ -284,34 +285,29 @@ class Job:
             raise
         return failures
 
-    def _bring_truth(self) -> Exception | None:
+    def _bring_truth(self) -> list[Exception]:
         self.ui.say(f"truth: {truth_page(self.edition)}. {load_common()['truth_licence']}")
         try:
             place = self.workspace.truth(self.edition.name)
             page = fetch_truth(self.edition, Records(self.line), self.line, self.tree.work, place)
-        except AsdError as error:
-            return error
+        except (AsdError, OSError) as error:
+            return [error]
         self.ui.say(f"truth: from {page} to {place}.")
-        return None
+        return []
 
-    def _failed(
-        self, failures: dict[Piece, Exception], truth_failure: Exception | None, left: Sequence[Piece]
-    ) -> Exception:
-        """One error for all that failed: the reasons, and how the rest can be brought by hand."""
-        for error in failures.values():
+    def _failed(self, failures: Sequence[Exception], left: Sequence[Piece], truth_left: bool) -> Exception:
+        """One error for all that failed: the reasons, and how to bring the rest by hand."""
+        for error in failures:
             if not isinstance(error, AsdError | OSError):
-                return error
-        reasons = dict.fromkeys(_sentence(error) for error in (*failures.values(), truth_failure) if error)
+                return error  # a mistake of ours
         hints = ["The same command goes on from here."]
-        if failures:
-            urls = "".join(f"\n  {file_url(piece.record, piece.zip)}" for piece in left)
-            hints.append(f"By hand: put these into {self.tree.zips} and run it again:{urls}")
-        if truth_failure:
-            hints.append(
-                f"By hand: put the ground truth files of {truth_page(self.edition)} into "
-                f"{self.workspace.truth(self.edition.name)}."
-            )
-        return WorkError("\n".join(reasons), "\n".join(hints))
+        if left:
+            hints.append(f"By hand: put these into {self.tree.zips} and run it again:")
+            hints += [f"  {file_url(piece.record, piece.zip)}" for piece in left]
+        if truth_left:
+            place = self.workspace.truth(self.edition.name)
+            hints.append(f"By hand: put the ground truth files of {truth_page(self.edition)} into {place}.")
+        return WorkError("\n".join(dict.fromkeys(map(_sentence, failures))), "\n".join(hints))
 
 
 def truth_page(edition: Edition) -> str:

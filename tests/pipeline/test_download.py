@@ -82,7 +82,9 @@ def test_every_edition(server: Server, job: Callable[..., Job], name: str) -> No
     assert found(work.tree.folder) == tree
     asked = [path for path, _ in server.log if not path.startswith("/api/")]
     expected = [
-        f"/records/{archive.record}/files/{zip}" for archive in edition.downloads.values() for zip in archive.zips.values()
+        f"/records/{archive.record}/files/{zip}"
+        for archive in edition.downloads.values()
+        for zip in archive.zips.values()
     ]
     assert sorted(asked) == sorted(expected)
     said = "\n".join(work.ui.lines)
@@ -107,14 +109,16 @@ def test_verify(server: Server, job: Callable[..., Job], name: str) -> None:
     stock(server, edition, PARTS, machines, most=None)
     work = job(name)
     work.edition = without_md5(edition)
-    here = [m for m in machines]
+    here = list(machines)
     work.run(PARTS, here)
     assert [found for found in work.verify(PARTS, here) if found.problems] == []
     raw = work.tree.raw("train") / edition.machines["eval"][0]
     victims = [next((raw / "train").iterdir()), next(path for path in raw.rglob("*test*/*.wav"))]
     for victim in victims:
         victim.unlink()
-    problems = {check.part: "; ".join(check.problems) for check in work.verify(PARTS, here) if check.machine == raw.name}
+    problems = {
+        check.part: "; ".join(check.problems) for check in work.verify(PARTS, here) if check.machine == raw.name
+    }
     assert "of" in problems["eval"] or "missing or cut" in problems["eval"]
     assert "of" in problems["train"] or "missing or cut" in problems["train"]
     others = [check for check in work.verify(PARTS, None) if check.machine not in machines]
@@ -335,7 +339,7 @@ def test_machines(job: Callable[..., Job], server: Server) -> None:
         ("train", "eval_data_shaker_train.zip"),
         ("eval", "eval_data_shaker_test.zip"),
     ]
-    with pytest.raises(UserError, match="Unknown machine of dcase2023 .*'shakr'. Did you mean 'shaker'"):
+    with pytest.raises(UserError, match=r"Unknown machine of dcase2023 .*'shakr'\. Did you mean 'shaker'"):
         job().run(PARTS, ["shakr"])
 
 

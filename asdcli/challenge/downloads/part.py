@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-BLOCK = 1 << 20
+BLOCK = 1 << 18
 LARGEST_UNLISTED = 4 << 30
 
 
@@ -127,6 +127,7 @@ class Part:
         fault = _differences(self._digests.hexdigests(), self.wanted.checksums)
         if fault:
             self.restart()
+            self.furthest = 0
             return fault
         os.replace(self.path, self.wanted.target)
         self.note.unlink(missing_ok=True)

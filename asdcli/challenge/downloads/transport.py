@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import asdcli
@@ -23,6 +21,8 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"asdcli/{asdcli.__version__} (anomalous sound detection; fetches DCASE Task 2 data)"
 WRONG_CHECKSUMS = 3
+LARGEST_JSON = 16 << 20
+T = TypeVar("T")
 
 Say = Callable[[float, str], None]
 """Told the bytes so far, and in words why none are coming (empty: they are)."""
@@ -75,60 +75,87 @@ class Line:
         """Bring the file to its place. Raises the errors above, and WorkError when only wrong contents come."""
         if wanted.target.exists() and not mismatch(wanted.target, wanted.size, wanted.checksums):
             return
-        part = Part(wanted)
-        failures = wrong = 0
-        while True:
-            before = part.furthest
-            try:
-                if not part.is_whole():
-                    self._receive(part, say)
-                if not (fault := part.finish()):
-                    return
-                wrong += 1
-                if wrong == WRONG_CHECKSUMS:
-                    raise WorkError(f"{wanted.target.name} came {wrong} times with the wrong contents: {fault}.")
+        part, faults = Part(wanted), []
+
+        def attempt() -> None:
+            if not part.is_whole():
+                self._receive(part, say)
+            if fault := part.finish():
+                faults.append(fault)
+                if len(faults) == WRONG_CHECKSUMS:
+                    raise WorkError(f"{wanted.target.name} came {len(faults)} times with the wrong contents: {fault}.")
                 raise TryAgainError(fault)
-            except TryAgainError as again:
-                failures = 0 if part.furthest > before else failures + 1
-                met = urlsplit(self.at(wanted.url)).netloc in self.met
-                if failures >= (self.patience.tries if met else self.patience.tries_at_first):
-                    came = f" after {part.length} bytes" if part.length else ""
-                    raise UnreachableError(f"Cannot fetch {self.at(wanted.url)}: {again}{came}.") from None
-                self._wait(again, failures, lambda why: say(part.length, why))
-            finally:
-                part.close()
+
+        try:
+            self._insist(wanted.url, attempt, lambda: part.furthest, lambda why: say(part.length, why))
+        finally:
+            part.close()
 
     def fetch_json(self, url: str) -> Any:
         """A small JSON document."""
-        with tempfile.TemporaryDirectory(prefix="asd-") as folder:
-            wanted = Wanted(url, Path(folder) / "answer.json")
-            self.fetch(wanted)
+
+        def attempt() -> Any:
+            answer = b""
+            with self._open(self.at(url), {}) as response:
+                for block in self._flow(response):
+                    answer += block
+                    if len(answer) > LARGEST_JSON:
+                        raise WorkError(f"{self.at(url)} answers with more than {LARGEST_JSON} bytes.")
             try:
-                return json.loads(wanted.target.read_bytes())
+                return json.loads(answer)
             except ValueError:
-                raise WorkError(f"{self.at(url)} answers with something that is not JSON.") from None
+                raise TryAgainError("the answer is not JSON") from None
+
+        return self._insist(url, attempt)
+
+    def _insist(
+        self,
+        url: str,
+        attempt: Callable[[], T],
+        furthest: Callable[[], int] = lambda: 0,
+        say: Callable[[str], None] = lambda why: None,
+    ) -> T:
+        """Try until it works, or until tries in a row got no further."""
+        failures = 0
+        while True:
+            before = furthest()
+            try:
+                return attempt()
+            except TryAgainError as again:
+                failures = 0 if furthest() > before else failures + 1
+                met = urlsplit(self.at(url)).netloc in self.met
+                if failures >= (self.patience.tries if met else self.patience.tries_at_first):
+                    came = f" after {furthest()} bytes" if furthest() else ""
+                    raise UnreachableError(f"Cannot fetch {self.at(url)}: {again}{came}.") from None
+                self._wait(again, failures, say)
 
     def _receive(self, part: Part, say: Say) -> None:
         """One request, and as much of the file as it brings."""
         with self._open(self.at(part.wanted.url), part.request_headers()) as response:
-            blocks = _blocks(response)
+            blocks = self._flow(response)
             block = next(blocks, b"")
             part.begin(response.status_code, response.headers, block)
-            began, mark = time.monotonic(), part.length
             while block:
                 part.write(block)
                 say(part.length, "")
-                if self.stop.is_set():
-                    raise StoppedError("Stopped.")
-                passed = time.monotonic() - began
-                if passed >= self.patience.stall:
-                    if part.length - mark < self.patience.slowest * passed:
-                        raise TryAgainError(f"only {part.length - mark} bytes came in {passed:.0f} s")
-                    began, mark = time.monotonic(), part.length
                 block = next(blocks, b"")
         if part.size is not None and part.length < part.size:
             raise TryAgainError("the line was cut")
         part.size = part.length
+
+    def _flow(self, response: Response) -> Iterator[bytes]:
+        """The body as it comes off the line, in pieces of at most BLOCK, as long as enough of it comes."""
+        began, came = time.monotonic(), 0
+        while block := _read(response):
+            yield block
+            if self.stop.is_set():
+                raise StoppedError("Stopped.")
+            came += len(block)
+            passed = time.monotonic() - began
+            if passed >= self.patience.stall:
+                if came < self.patience.slowest * passed:
+                    raise TryAgainError(f"only {came} bytes came in {passed:.0f} s")
+                began, came = time.monotonic(), 0
 
     def _open(self, url: str, headers: dict[str, str]) -> Response:
         import requests
@@ -160,15 +187,14 @@ class Line:
             raise StoppedError("Stopped.")
 
 
-def _blocks(response: Response) -> Iterator[bytes]:
-    """The body as it comes off the line, in pieces of at most BLOCK."""
+def _read(response: Response) -> bytes:
+    """What lies ready of the body; empty at its end."""
     from http.client import HTTPException
 
     from urllib3.exceptions import HTTPError
 
     try:
-        while block := response.raw.read1(BLOCK, decode_content=False):
-            yield block
+        return response.raw.read1(BLOCK, decode_content=False)
     except (HTTPError, HTTPException, OSError) as error:
         why = "" if "IncompleteRead" in repr(error) else f" ({_innermost(error)})"
         raise TryAgainError(f"the line was cut{why}") from None

@@ -39,7 +39,7 @@ class Tree:
         return f"{part}/{machine}" in self._notes()
 
     def add(self, part: str, machine: str, archive: Path, say: Callable[[int], None]) -> Unpacked:
-        """Unpack a zip into the tree, all of it or nothing. Raises what `unpack` does, and UserError for foreign files."""
+        """Unpack a zip into the tree, all of it or nothing. Raises what `unpack` raises, or UserError."""
         staged = self.work / f"{part}.{machine}.unpacking"
         shutil.rmtree(staged, ignore_errors=True)
         try:

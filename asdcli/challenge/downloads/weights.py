@@ -17,14 +17,13 @@ from asdcli.errors import UserError, WorkError, unknown
 
 @dataclass(frozen=True)
 class Weights:
-    """A published file of weights. browser: a page that only a browser can download from. pickle: what the file is."""
+    """A published file of weights. browser: a page that only a browser can download from."""
 
     name: str
     title: str
     file: str
     size: int
     sha256: str
-    pickle: bool
     licence: str
     page: str
     hosts: tuple[str, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -160,8 +161,6 @@ def test_one_wrong_byte_never_writes_elsewhere(
     folder = tmp_path_factory.mktemp("byte")
     data = bytearray(make_zip(GOOD))
     data[position] = value
-    try:
+    with suppress(WorkError):
         unpack(write(folder, bytes(data)), folder / "out", below("fan"))
-    except (WorkError, OSError):
-        pass
     assert {path.name for path in folder.iterdir()} <= {"some.zip", "out"}

@@ -7,8 +7,8 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from email.utils import format_datetime
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -315,5 +315,23 @@ def test_json(server: Server, line: Line) -> None:
     server.pages["/x"] = b'{"a": 1}'
     server.pages["/y"] = b"nonsense"
     assert line.fetch_json("https://example.org/x") == {"a": 1}
-    with pytest.raises(WorkError, match="not JSON"):
+    with pytest.raises(WorkError, match="the answer is not JSON"):
         line.fetch_json("https://example.org/y")
+
+
+def test_drops_after_a_wrong_checksum(server: Server, line: Line, tmp_path: Path) -> None:
+    """A file that is fetched a second time may take as many tries as the first time."""
+    put(server)
+    server.faults["file.zip"] = [Fault(body=OTHER), *(Fault(cut=20_000) for _ in range(15))]
+    line.fetch(wanted(tmp_path))
+    assert right(tmp_path)
+
+
+def test_a_server_that_never_stays_the_same_is_given_up(server: Server, line: Line, tmp_path: Path) -> None:
+    put(server)
+    server.faults["file.zip"] = [
+        Fault(cut=1000, headers={"ETag": f'"{index}"'}, conditions=False) for index in range(100)
+    ]
+    with pytest.raises(UnreachableError):
+        line.fetch(wanted(tmp_path))
+    assert len(server.log) < 20

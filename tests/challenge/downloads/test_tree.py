@@ -20,7 +20,7 @@ TRAIN = {"fan/train/a.wav": b"a", "fan/train/b.wav": b"b", "fan/attributes_03.cs
 TEST = {"fan/source_test/c.wav": b"c", "fan/target_test/d.wav": b"dd"}
 
 
-class Cut(Exception):
+class CutError(Exception):
     """The power went away."""
 
 
@@ -41,7 +41,7 @@ def cut_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
 
     def counted(*arguments: Any) -> None:
         if left[0] == 0:
-            raise Cut
+            raise CutError
         left[0] -= 1
         replace(*arguments)
 
@@ -71,7 +71,7 @@ def test_cut_off_anywhere_and_taken_up_again(
         add(tmp_path, "train", first)
     with monkeypatch.context() as patch:
         cut_after(patch, steps)
-        with suppress(Cut):
+        with suppress(CutError):
             add(tmp_path, "eval", TEST)
     if not first:  # the first part of a machine comes with one rename
         assert raw(tmp_path) in ({}, TEST)
@@ -94,7 +94,7 @@ def test_a_part_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not Tree(tmp_path / "data").holds("train", "fan")
     with monkeypatch.context() as patch:
         cut_after(patch, steps)
-        with suppress(Cut):
+        with suppress(CutError):
             add(tmp_path, "train", TRAIN)
     Tree(tmp_path / "data").settle()
     add(tmp_path, "train", TRAIN)

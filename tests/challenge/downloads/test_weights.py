@@ -45,10 +45,8 @@ def test_the_facts() -> None:
     assert (beats.file, beats.size) == ("BEATs_iter3.pt", 361_499_833)
     assert beats.sha256 == "8d1b234032a9ccff353612dc6c20982346dc2968b205b79d97303eb5e77bfb34"
     assert beats.browser.startswith("https://1drv.ms/")
-    assert beats.pickle
     assert (eat.file, eat.size) == ("EAT-base_epoch30_pretrain.safetensors", 359_905_840)
     assert eat.sha256 == "8623072d09aac4f3ad1168b4fed3a24e4f68fe1da25b9fe733375efb237e5f48"
-    assert not eat.pickle
     assert all(w.licence.startswith("MIT") for w in (beats, eat))
     with pytest.raises(UserError, match="Did you mean 'beats'"):
         load_weights("beat")
