@@ -25,7 +25,7 @@ class Fault:
 
     cut: bytes of the body after which the connection closes, or with `stall` only drips. body: another one, under the
     length of its own. same_length: the body is announced with the length of the right one. ranges: whether they are
-    answered. conditions: whether If-Range is looked at.
+    answered. conditions: whether If-Range is looked at. chunked: the length of the body is not announced.
     """
 
     status: int = 0
@@ -36,6 +36,7 @@ class Fault:
     same_length: bool = False
     ranges: bool = True
     conditions: bool = True
+    chunked: bool = False
 
 
 class Server:
@@ -141,9 +142,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, headers: Mapping[str, str], body: bytes, fault: Fault) -> None:
         self.send_response(status)
-        for key, value in {"Content-Length": str(len(body)), **headers}.items():
+        length = {"Transfer-Encoding": "chunked"} if fault.chunked else {"Content-Length": str(len(body))}
+        for key, value in {**length, **headers, **fault.headers}.items():
             self.send_header(key, value)
         self.end_headers()
+        if fault.chunked:
+            body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (body[:9999], body[9999:], b""))
         rate = self.shop.bytes_per_second
         step = max(1, int(rate / 50)) if rate else len(body) or 1
         for start in range(0, len(body[: fault.cut]), step):
@@ -152,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(step / rate)
         if fault.stall:
             with suppress(OSError):
-                while True:
+                for _ in range(200):  # 20 bytes a second, but no test should hang for good
                     self.wfile.write(b"x")
                     time.sleep(0.05)
         if fault.cut is not None or fault.same_length:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from asdcli.cli import options
 from asdcli.cli.console import Output
 from asdcli.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from asdcli.challenge.downloads.transport import Line
+    from asdcli.challenge.editions import Edition
+    from asdcli.pipeline.download import Job
 
 
 def register(app: typer.Typer) -> None:
@@ -75,13 +80,16 @@ def download(
         raise UserError(f"--from is for weights ({', '.join(weights_names())}), not for {name}.", "--link or --zips")
     edition = load_edition(name, own=link is not None)
     parts = _parts(set_names)
+    if (link is not None or name == "demo") and (show_list or verify or zips or keep_zip or machine):
+        raise UserError(
+            "--list, --verify, --zips, --keep-zip and --machine are for editions that are fetched.",
+            f"asd download {name}{' --link TREE' if link else ''}",
+        )
     if link is not None:
         from asdcli.pipeline.data import link_tree
 
         link_tree(output.workspace, edition, link, _one_set(parts))
     elif name == "demo":
-        if show_list or verify or zips or keep_zip:
-            raise UserError("The demo data are made here; there are no files to fetch.", "asd download demo")
         _make_demo(output, seed)
     else:
         from asdcli.pipeline.download import Job
@@ -112,7 +120,7 @@ def _one_set(parts: tuple[str, ...]) -> str | None:
     return next(iter(sets)) if len(sets) == 1 else None
 
 
-def _show_list(output: Output, job: Any, parts: tuple[str, ...], machines: list[str] | None) -> None:
+def _show_list(output: Output, job: Job, parts: tuple[str, ...], machines: list[str] | None) -> None:
     rows = job.listing(parts, machines)
     if output.json({"edition": job.edition.name, "files": [vars(row) for row in rows]}):
         return
@@ -133,7 +141,7 @@ def _show_list(output: Output, job: Any, parts: tuple[str, ...], machines: list[
     )
 
 
-def _show_checks(output: Output, job: Any, parts: tuple[str, ...], machines: list[str] | None) -> None:
+def _show_checks(output: Output, job: Job, parts: tuple[str, ...], machines: list[str] | None) -> None:
     checks = job.verify(parts, machines)
     wrong = [found for found in checks if found.problems]
     if not output.json({"edition": job.edition.name, "complete": not wrong, "checks": [vars(row) for row in checks]}):
@@ -147,7 +155,7 @@ def _show_checks(output: Output, job: Any, parts: tuple[str, ...], machines: lis
         raise typer.Exit(1)
 
 
-def _weights(output: Output, name: str, source: Path | None, line: Any) -> None:
+def _weights(output: Output, name: str, source: Path | None, line: Line) -> None:
     from asdcli.challenge.downloads.weights import fetch_weights, load_weights, take_weights
 
     weights, folder, ui = load_weights(name), output.workspace.root / "weights", output.ui
@@ -174,7 +182,7 @@ def _make_demo(output: Output, seed: int) -> None:
     output.ui.say("The demo data are synthetic: generated machines, not a DCASE data set.")
 
 
-def _show_summary(output: Output, edition: Any) -> None:
+def _show_summary(output: Output, edition: Edition) -> None:
     """What lies on disk, machine by machine."""
     from asdcli.pipeline.data import summary
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from asdcli.challenge.downloads.archives import DamagedError, UnsafeError
 from asdcli.challenge.downloads.counts import PARTS
 from asdcli.challenge.downloads.part import Wanted, mismatch
-from asdcli.challenge.downloads.records import Record, Records, file_url, record_page
+from asdcli.challenge.downloads.records import Record, file_url, read_record, record_page
 from asdcli.challenge.downloads.transport import Line, NotThereError, StoppedError, UnreachableError
 from asdcli.challenge.downloads.tree import Tree
 from asdcli.challenge.downloads.truth import fetch_truth, gaps, sources
@@ -108,7 +108,9 @@ class Job:
     def listing(self, parts: Sequence[str], machines: Sequence[str] | None) -> list[Listed]:
         """Every file with size and state: names from the facts, sizes from the host when it answers."""
         pieces = pieces_of(self.edition, parts, machines)
-        records = self._records(pieces, needed=False)
+        records, error = self._records(pieces)
+        if error:
+            self.ui.warn(f"Sizes and checksums are not known now. {error}")
         rows = []
         for piece in pieces:
             files = records[piece.record].files or {}
@@ -147,6 +149,9 @@ class Job:
             self.tree.settle()
             states = {piece: self.state(piece) for piece in pieces}
             self._say_what_is_there(states)
+            for piece in pieces:
+                if states[piece] == "here":
+                    self._put_away(piece)
             missing = [piece for piece, state in states.items() if state not in ("here", "linked")]
             try:
                 failures = self._bring(missing) if missing else []
@@ -168,26 +173,26 @@ class Job:
             elif "here" in found:
                 self.ui.say(f"{part}: {found.count('here')} of {len(found)} machines are here already.")
 
-    def _records(self, pieces: Sequence[Piece], needed: bool) -> dict[int, Record]:
-        """Records of the pieces. Where they are not needed, one that cannot be had is taken as a record unlisted."""
-        records = Records(self.line)
-        found = {}
-        for number in dict.fromkeys(piece.record for piece in pieces):
+    def _records(self, pieces: Sequence[Piece]) -> tuple[dict[int, Record], WorkError | None]:
+        """Records of the pieces. After one that cannot be had the others are not asked for: they stay unlisted."""
+        found = {piece.record: Record(piece.record) for piece in pieces}
+        for number in found:
             try:
-                found[number] = records[number]
+                found[number] = read_record(number, self.line)
             except (NotThereError, UnreachableError) as error:
-                if needed:
-                    raise
-                self.ui.warn(f"Sizes and checksums are not known now. {error}")
-                return {piece.record: found.get(piece.record, Record(piece.record)) for piece in pieces}
-        return found
+                return found, error
+        return found, None
 
     def _bring(self, missing: Sequence[Piece]) -> list[Exception]:
-        """Fetch and unpack zips, some at once; returns what failed."""
-        try:
-            records = self._records(missing, needed=not all(map(self._by_hand, missing)))
-        except (NotThereError, UnreachableError) as error:
-            return [error]
+        """Fetch and unpack zips, some at once; returns what failed. Without the host, only zips fetched by hand."""
+        records, error = self._records(missing)
+        possible = [piece for piece in missing if error is None or self._by_hand(piece)]
+        failures: list[Exception] = [error] if error and len(possible) < len(missing) else []
+        if error and possible:
+            self.ui.warn(f"Sizes and checksums are not known now. {error}")
+        return failures + self._bring_from(records, possible)
+
+    def _bring_from(self, records: dict[int, Record], missing: Sequence[Piece]) -> list[Exception]:
         for part, number in dict.fromkeys((piece.part, piece.record) for piece in missing):
             licence = records[number].licence or load_common()["data_licence"]
             self.ui.say(f"{part}: record {number}, licence: {licence} ({record_page(number)})")
@@ -226,7 +231,6 @@ class Job:
         file = record.file(piece.zip, piece.md5)
         checksums = {"md5": file.md5} if file.md5 else {}
         archive = self._by_hand(piece)
-        fetched = archive is None
         if archive is None:
             archive = self.tree.work / piece.zip
             self.line.fetch(Wanted(file.url, archive, file.size, checksums), bar.show)
@@ -236,18 +240,22 @@ class Job:
         try:
             unpacked = self.tree.add(piece.part, piece.machine, archive, lambda done: bar.show(size, "unpacking"))
         except (DamagedError, UnsafeError):
-            if fetched:
-                archive.unlink()
+            (self.tree.work / piece.zip).unlink(missing_ok=True)
             raise
-        if fetched and self.keep_zips:
-            self.tree.zips.mkdir(exist_ok=True)
-            os.replace(archive, self.tree.zips / piece.zip)
-        elif fetched:
-            archive.unlink()
+        self._put_away(piece)
         if unpacked.left_out:
             self.ui.warn(f"{piece.zip}: {len(unpacked.left_out)} files left out, such as {unpacked.left_out[0]}.")
         how = "md5 is right" if checksums else "no md5 is known, the checksums inside are right"
         self.ui.say(f"{piece.part} {piece.machine}: {piece.zip}, {size / 1e6:.1f} MB, {how}, {unpacked.files} files.")
+
+    def _put_away(self, piece: Piece) -> None:
+        """What is left of a zip when its contents are in the tree, or an earlier run was killed just then."""
+        archive = self.tree.work / piece.zip
+        if self.keep_zips and archive.exists():
+            self.tree.zips.mkdir(exist_ok=True)
+            os.replace(archive, self.tree.zips / piece.zip)
+        for name in (piece.zip, f"{piece.zip}.part", f"{piece.zip}.part.json"):
+            (self.tree.work / name).unlink(missing_ok=True)
 
     def _at_once(self, work: Callable[[Piece], None], pieces: Sequence[Piece]) -> list[Exception]:
         """Run `work` on all pieces in some threads; returns errors. What concerns all pieces ends all of them."""
@@ -289,7 +297,7 @@ class Job:
         self.ui.say(f"truth: {truth_page(self.edition)}. {load_common()['truth_licence']}")
         try:
             place = self.workspace.truth(self.edition.name)
-            page = fetch_truth(self.edition, Records(self.line), self.line, self.tree.work, place)
+            page = fetch_truth(self.edition, self.line, self.tree.work, place)
         except (AsdError, OSError) as error:
             return [error]
         self.ui.say(f"truth: from {page} to {place}.")

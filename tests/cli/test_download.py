@@ -237,7 +237,7 @@ def test_bars_on_a_terminal(server: Server, start: Callable[..., subprocess.Pope
         (["dcase2022", "--mirror", "zenodo"], "--mirror zenodo is not the address of a server.", "--mirror http://"),
         (["dcase2222"], "Did you mean 'dcase2022'?", ""),
         (["beats", "--from", "nothing.pt"], "There is no file nothing.pt.", ""),
-        (["demo", "--list"], "The demo data are made here", "asd download demo"),
+        (["demo", "--list"], "are for editions that are fetched", "asd download demo"),
     ],
 )
 def test_mistakes(asd: Callable, arguments: list[str], sentence: str, hint: str) -> None:

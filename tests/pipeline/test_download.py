@@ -298,6 +298,35 @@ def test_zips_fetched_by_hand(server: Server, job: Callable[..., Job], tmp_path:
     assert any("no md5 is known" in line for line in work.ui.lines)
 
 
+def test_some_zips_fetched_by_hand(server: Server, job: Callable[..., Job]) -> None:
+    """Without the host, the zips that are here are used, and the message names the others."""
+    edition = load_edition("dcase2024")
+    tree = stock(server, edition, ["dev"], ["fan"])
+    work = job("dcase2024", mirror="http://127.0.0.1:9")
+    work.tree.zips.mkdir(parents=True)
+    (work.tree.zips / "dev_fan.zip").write_bytes(server.records[10902294]["dev_fan.zip"])
+    with pytest.raises(WorkError, match="connection refused") as caught:
+        work.run(["dev"], ["fan", "valve"])
+    assert {key: value for key, value in found(work.tree.folder).items() if not key.startswith("zips/")} == tree
+    assert "dev_valve.zip" in caught.value.hint
+    assert "dev_fan.zip" not in caught.value.hint
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_killed_between_tree_and_zip(server: Server, job: Callable[..., Job], keep: bool) -> None:
+    """A zip whose contents are in the tree already is put away by the next call."""
+    tree = stock(server, load_edition("dcase2024"), ["dev"], ["fan"])
+    job("dcase2024").run(["dev"], ["fan"])
+    work = job("dcase2024", keep_zips=keep)
+    work.tree.work.mkdir()
+    zip = server.records[10902294]["dev_fan.zip"]
+    for name in ("dev_fan.zip", "dev_fan.zip.part", "dev_fan.zip.part.json", "truth.unpacking/truth/x.csv"):
+        (work.tree.work / name).parent.mkdir(exist_ok=True, parents=True)
+        (work.tree.work / name).write_bytes(zip)
+    work.run(["dev"], ["fan"])
+    assert found(work.tree.folder) == {**tree, **({"zips/dev_fan.zip": zip} if keep else {})}
+
+
 def test_a_half_zip_by_hand_is_refused(server: Server, job: Callable[..., Job], tmp_path: Path) -> None:
     stock(server, load_edition("dcase2024"), ["dev"], ["fan"])
     (tmp_path / "dev_fan.zip").write_bytes(server.records[10902294]["dev_fan.zip"][:-5])

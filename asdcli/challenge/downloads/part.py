@@ -54,8 +54,8 @@ class Part:
         """Validator and length of what an earlier run left, if it belongs to the same file."""
         try:
             note = json.loads(self.note.read_bytes())
-            if note["of"] == self._identity() and note["validator"]:
-                return note["validator"], self.path.stat().st_size
+            if note["of"] == self._identity():
+                return str(note["validator"]), self.path.stat().st_size
         except (OSError, ValueError, KeyError, TypeError):
             pass
         return "", 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from asdcli.challenge.downloads.transport import Line, NotThereError
@@ -44,19 +44,6 @@ class Record:
         if known_md5 and found.md5 and found.md5 != known_md5:
             raise WorkError(f"{name} has the md5 {found.md5} in record {self.number}, but {known_md5} is known for it.")
         return RemoteFile(found.url, found.size, found.md5 or known_md5)
-
-
-@dataclass
-class Records:
-    """Records by number, each asked for once."""
-
-    line: Line
-    _read: dict[int, Record] = field(default_factory=dict)
-
-    def __getitem__(self, number: int) -> Record:
-        if number not in self._read:
-            self._read[number] = read_record(number, self.line)
-        return self._read[number]
 
 
 def record_page(number: int) -> str:

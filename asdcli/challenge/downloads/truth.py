@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from asdcli.challenge.downloads.archives import DamagedError, unpack
 from asdcli.challenge.downloads.counts import test_clips
 from asdcli.challenge.downloads.part import Wanted
-from asdcli.challenge.downloads.records import Records
+from asdcli.challenge.downloads.records import read_record
 from asdcli.challenge.downloads.transport import Line, NotThereError
 from asdcli.challenge.editions import Edition
 from asdcli.challenge.truth import read_truth
@@ -69,42 +70,45 @@ def gaps(folder: Path, edition: Edition) -> list[str]:
     return missing
 
 
-def fetch_truth(edition: Edition, records: Records, line: Line, work: Path, place: Path) -> str:
+def fetch_truth(edition: Edition, line: Line, work: Path, place: Path) -> str:
     """Bring the ground truth to `place` through the folder `work`; returns the page it came from."""
-    staged = work / "truth"
+    staged = work / "truth.unpacking"
     shutil.rmtree(staged, ignore_errors=True)
-    page = _stage(edition, records, line, work, staged)
-    if missing := gaps(staged, edition):
-        raise WorkError(f"The ground truth at {page} is not complete: {'; '.join(missing[:3])}.")
-    _install(staged, place)
+    try:
+        page = _stage(edition, line, staged / "truth.zip", staged / "truth")
+        if missing := gaps(staged / "truth", edition):
+            raise WorkError(f"The ground truth at {page} is not complete: {'; '.join(missing[:3])}.")
+        _install(staged / "truth", place)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
     return page
 
 
-def _stage(edition: Edition, records: Records, line: Line, work: Path, staged: Path) -> str:
-    """Put the files into `staged`: from a record, or from the first repository that has them."""
+def _stage(edition: Edition, line: Line, archive: Path, folder: Path) -> str:
+    """Put the files into `folder`: from a record, or from the first repository that has them."""
     found = sources(edition)
     if not found:
-        record = records[edition.truth.record or 0]
+        record = read_record(edition.truth.record or 0, line)
         for name in edition.truth.files:
             file = record.file(name)
-            line.fetch(Wanted(file.url, staged / name, file.size, {"md5": file.md5} if file.md5 else {}))
+            line.fetch(Wanted(file.url, folder / name, file.size, {"md5": file.md5} if file.md5 else {}))
         return record.page
-    for source in found:
-        archive = work / "truth.zip"
-        archive.unlink(missing_ok=True)
-        try:
-            line.fetch(Wanted(source.url, archive))
-            unpack(archive, staged, source.place)
-        except (NotThereError, DamagedError):
-            if source is found[-1]:
-                raise
-            continue
-        finally:
-            archive.unlink(missing_ok=True)
-        if source is found[-1] or not gaps(staged, edition):
-            return source.page
-        shutil.rmtree(staged)
-    raise AssertionError("unreachable")
+    for source in found[:-1]:
+        with suppress(NotThereError, DamagedError):
+            _unpack_source(source, line, archive, folder)
+            if not gaps(folder, edition):
+                return source.page
+        shutil.rmtree(folder, ignore_errors=True)
+    _unpack_source(found[-1], line, archive, folder)
+    return found[-1].page
+
+
+def _unpack_source(source: Source, line: Line, archive: Path, folder: Path) -> None:
+    line.fetch(Wanted(source.url, archive))
+    try:
+        unpack(archive, folder, source.place)
+    finally:
+        archive.unlink()
 
 
 def _install(staged: Path, place: Path) -> None:
@@ -117,4 +121,3 @@ def _install(staged: Path, place: Path) -> None:
         target = place / path.relative_to(staged)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(path, target)
-    shutil.rmtree(staged)

@@ -24,7 +24,10 @@ MACHINES = {
     2023: (MIMII, ["bandsaw", "grinder", "shaker", "ToyDrone", "ToyNscale", "ToyTank", "Vacuum"]),
     2024: (
         MIMII,
-        "3DPrinter AirCompressor BrushlessMotor HairDryer HoveringDrone RoboticArm Scanner ToothBrush ToyCircuit".split(),
+        [
+            *("3DPrinter", "AirCompressor", "BrushlessMotor", "HairDryer", "HoveringDrone"),
+            *("RoboticArm", "Scanner", "ToothBrush", "ToyCircuit"),
+        ],
     ),
     2025: (
         MIMII,

@@ -240,14 +240,39 @@ def test_another_length_than_the_record_says(server: Server, line: Line, tmp_pat
     assert right(tmp_path)
 
 
-def test_more_bytes_than_any_listing_allows(
-    server: Server, line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_answer_of_another_length_does_not_cost_what_came_before(server: Server, tmp_path: Path) -> None:
+    put(server)
+    server.faults["file.zip"] = [Fault(cut=100_000)]
+    server.always["file.zip"] = Fault(
+        body=b"Too busy, try later.", headers={"Content-Type": "text/plain"}, ranges=False
+    )
+    with pytest.raises(UnreachableError, match="offers 20 bytes instead of 400000"):
+        Line(server.url, QUICK).fetch(wanted(tmp_path))
+    assert (tmp_path / "file.zip.part").stat().st_size == 100_000
+
+
+@pytest.mark.parametrize("span", ["bytes 0-399999/400000", "bytes 100000-399999/500000", "bytes */400000", ""])
+def test_an_answer_that_does_not_go_on_where_we_are(server: Server, line: Line, tmp_path: Path, span: str) -> None:
+    put(server)
+    server.faults["file.zip"] = [Fault(cut=100_000), Fault(headers={"Content-Range": span})]
+    line.fetch(wanted(tmp_path, checksums={}))
+    assert right(tmp_path)
+    assert ["Range" in headers for headers in server.asked("file.zip")] == [False, True, False]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_body_without_an_announced_length(
+    server: Server, line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     put(server)
-    monkeypatch.setattr("asdcli.challenge.downloads.part.LARGEST_UNLISTED", 300_000)
-    server.always["file.zip"] = Fault(headers={"Transfer-Encoding": "chunked", "Content-Length": "x"})
-    with pytest.raises(UnreachableError):
-        line.fetch(wanted(tmp_path, size=None, checksums={}))
+    facts = {} if known else {"size": None, "checksums": {}}
+    server.faults["file.zip"] = [Fault(chunked=True, body=DATA + OTHER), Fault(chunked=True, cut=50_000)]
+    server.always["file.zip"] = Fault(chunked=True)
+    monkeypatch.setattr("asdcli.challenge.downloads.part.LARGEST_UNLISTED", 500_000)
+    said: list[float] = []
+    line.fetch(wanted(tmp_path, **facts), lambda done, why: said.append(done))
+    assert right(tmp_path)
+    assert max(said) <= 500_000
 
 
 def test_unknown_size_and_checksum(server: Server, line: Line, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from helpers import tree_bytes
 from server import Fault, Server, make_zip, running
 
 from asdcli.challenge.downloads.counts import expected
-from asdcli.challenge.downloads.records import Records
 from asdcli.challenge.downloads.transport import Line, NotThereError, Patience
 from asdcli.challenge.downloads.truth import fetch_truth, gaps, sources
 from asdcli.challenge.editions import Edition, edition_names, load_edition
@@ -65,7 +64,7 @@ def test_every_edition_over_a_bad_line(server: Server, tmp_path: Path, name: str
     server.faults[fault_name] = [Fault(cut=1000), Fault(status=503, body=b"no"), Fault(cut=500, ranges=False)]
     place = tmp_path / "data" / "truth"
     assert gaps(place, edition)
-    fetch_truth(edition, Records(line), line, tmp_path / "work", place)
+    fetch_truth(edition, line, tmp_path / "work", place)
     assert tree_bytes(place) == files
     assert gaps(place, edition) == []
     assert not list((tmp_path / "work").iterdir())
@@ -90,7 +89,7 @@ def test_the_other_source_of_2025(server: Server, tmp_path: Path) -> None:
     around = f"dcase2023_task2_baseline_ae-{also.commit}"
     files = {f"{around}/datasets/eval_data_list_{year}.csv": "\n".join(rows).encode() for year in (2024, 2025)}
     server.pages[f"/{also.repository}/zip/{also.commit}"] = make_zip(files)
-    page = fetch_truth(edition, Records(line), line, tmp_path / "work", tmp_path / "truth")
+    page = fetch_truth(edition, line, tmp_path / "work", tmp_path / "truth")
     assert page == "https://github.com/nttcslab/dcase2023_task2_baseline_ae"
     assert [path.name for path in (tmp_path / "truth").iterdir()] == ["eval_data_list_2025.csv"]
     assert gaps(tmp_path / "truth", edition) == []
@@ -102,7 +101,7 @@ def test_an_incomplete_truth_is_not_placed(server: Server, tmp_path: Path) -> No
     short = {name: data for name, data in files.items() if "shaker" not in name}
     put(server, edition, short)
     with pytest.raises(WorkError, match=r"not complete: shaker section 00: 0 of 200 clips"):
-        fetch_truth(edition, Records(line), line, tmp_path / "work", tmp_path / "truth")
+        fetch_truth(edition, line, tmp_path / "work", tmp_path / "truth")
     assert not (tmp_path / "truth").exists()
     place = tmp_path / "truth"
     (place / "ground_truth_data").mkdir(parents=True)
@@ -111,11 +110,11 @@ def test_an_incomplete_truth_is_not_placed(server: Server, tmp_path: Path) -> No
     (place / "notes.txt").write_text("mine")
     assert len(gaps(place, edition)) == 6
     put(server, edition, files)
-    fetch_truth(edition, Records(line), line, tmp_path / "work", place)
+    fetch_truth(edition, line, tmp_path / "work", place)
     assert tree_bytes(place) == {**files, "notes.txt": b"mine"}
 
 
 def test_no_repository(server: Server, tmp_path: Path) -> None:
     line = Line(server.url, QUICK)
     with pytest.raises(NotThereError):
-        fetch_truth(load_edition("dcase2023"), Records(line), line, tmp_path / "work", tmp_path / "truth")
+        fetch_truth(load_edition("dcase2023"), line, tmp_path / "work", tmp_path / "truth")
