@@ -275,6 +275,14 @@ def test_a_body_without_an_announced_length(
     assert max(said) <= 500_000
 
 
+def test_a_body_that_ends_early_and_properly(server: Server, line: Line, tmp_path: Path) -> None:
+    put(server)
+    server.faults["file.zip"] = [Fault(chunked=True, body=DATA[:100_000], headers={"ETag": '"same"'})]
+    server.always["file.zip"] = Fault(headers={"ETag": '"same"'}, conditions=False)
+    line.fetch(wanted(tmp_path, checksums={}))
+    assert right(tmp_path)
+
+
 def test_unknown_size_and_checksum(server: Server, line: Line, tmp_path: Path) -> None:
     put(server)
     server.faults["file.zip"] = [Fault(cut=100_000), Fault(cut=1)]

@@ -114,6 +114,15 @@ def test_an_incomplete_truth_is_not_placed(server: Server, tmp_path: Path) -> No
     assert tree_bytes(place) == {**files, "notes.txt": b"mine"}
 
 
+def test_a_section_with_too_few_clips(tmp_path: Path) -> None:
+    edition = load_edition("dcase2021")
+    official(tmp_path, edition)
+    assert gaps(tmp_path, edition) == []
+    path = tmp_path / "ground_truth_data" / "ground_truth_gearbox_section_03_target_test.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    assert gaps(tmp_path, edition) == ["gearbox section 03: 519 of 520 clips"]
+
+
 def test_no_repository(server: Server, tmp_path: Path) -> None:
     line = Line(server.url, QUICK)
     with pytest.raises(NotThereError):
