@@ -47,7 +47,7 @@ class Stage(Strict):
     needs: Literal["target"] | None = None  # left out where no training clip is of that domain
     sampler: Component = Component(name="shuffle")
     epochs: int | None = Field(None, ge=1)
-    steps: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=0)  # 0: the weights stay as they start
     batch_size: int = Field(ge=1)
     accumulate: int = Field(1, ge=1)
     optimizer: Component

@@ -11,6 +11,7 @@ from torch import Tensor
 from asdcli.components import build
 from asdcli.errors import UserError
 from asdcli.nn import BACKBONES
+from asdcli.nn.pretrained import StartsPretrained
 from asdcli.recipe import Method
 from asdcli.training import TASKS
 from asdcli.training.checkpoint import Checkpoint, RunLog
@@ -26,7 +27,7 @@ def build_task(method: Method, stage: str, view: View, device: torch.device, see
     torch.manual_seed(derive_seed(seed, "weights"))
     model = build(BACKBONES, "model", method.model, view.input_shape)
     task: Task = build(TASKS, "task", method.stages[stage].task, model, view)
-    return task.to(device)
+    return task.to(device, memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,17 @@ def train(
     weights: dict[str, Tensor] = {}
     for name in names[names.index(saved["stage"]) :] if saved else names:
         task = build_task(method, name, view, device, seed)
+        if isinstance(task.model, StartsPretrained) and not saved and not weights:
+            task.model.load_pretrained()
         carry_over(task, weights)
-        loop = StageLoop(
-            name, method.stages[name], task, view, seed=seed, device=device, checkpoint=checkpoint, log=log
-        )
-        if saved and saved["stage"] == name:
-            loop.restore(saved)
-        label = title if len(names) == 1 else f"{title}, {name}"
-        with ui.progress(label, loop.total_steps, "steps") as progress:
-            loop.run(progress)
+        if method.stages[name].steps != 0:
+            loop = StageLoop(
+                name, method.stages[name], task, view, seed=seed, device=device, checkpoint=checkpoint, log=log
+            )
+            if saved and saved["stage"] == name:
+                loop.restore(saved)
+            label = title if len(names) == 1 else f"{title}, {name}"
+            with ui.progress(label, loop.total_steps, "steps") as progress:
+                loop.run(progress)
         weights = task.state_dict()
     return Trained(weights, names)
