@@ -11,14 +11,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from asdcli.components import Checked, Component
 from asdcli.errors import UserError, did_you_mean, unknown
 from asdcli.yamlfile import KeyPath, Sourced, load_yaml
 
 RECIPES = Path(__file__).parent / "recipes"
-Channel = int | Literal["mean", "difference"]
+NAMED_CHANNELS = {"near": 0, "far": 1}  # of the editions with two microphones (2026)
+Channel = Annotated[
+    int | Literal["mean", "difference"],
+    BeforeValidator(lambda value: NAMED_CHANNELS.get(value, value) if isinstance(value, str) else value),
+]
 Overlay = dict[str, Any]
 Weight = Annotated[float, Field(gt=0)]
 
@@ -86,6 +90,7 @@ class Method(Strict):
     stages: dict[str, Stage] = Field(min_length=1)
     detectors: dict[str, Detector] = Field(min_length=1)
     threshold: Component = Component(name="gamma")
+    watch_clips: int = Field(0, ge=0)  # test clips to look at after each epoch
     _source: Sourced = PrivateAttr(default_factory=lambda: Sourced({}))
 
     def place(self, *path: str) -> str:

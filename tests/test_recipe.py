@@ -173,6 +173,21 @@ def test_the_baseline_of_2020_to_2022_is_the_keras_one(edition: str) -> None:
     assert count_parameters(method) == 267_928
 
 
+def test_the_second_baseline_of_2021_and_2022_is_the_published_one() -> None:
+    recipe = load_recipe("baseline_mobilenetv2")
+    method = recipe.resolve(member="mobilenetv2", edition="dcase2022")
+    assert count_parameters(method) == 687_680
+    stage = method.stages["train"]
+    assert (stage.epochs, stage.batch_size, stage.optimizer.params) == (20, 32, {"lr": 1e-5, "eps": 1e-7})
+    assert stage.validation is not None
+    assert stage.validation.model_dump() == {"fraction": 0.1, "unit": "window", "pick": "last"}
+    assert method.view.params == {"frames": 64, "hop": 8, "embed_hop": 1, "labelled": True}
+    assert method.detectors["log_odds"].params == {"bracket": "intended"}
+    earlier = recipe.resolve(member="mobilenetv2", edition="dcase2021")
+    assert earlier.detectors["log_odds"].params == {"bracket": "published_2021"}
+    assert earlier.frontend.params == method.frontend.params | {"pad_mode": "reflect"}
+
+
 # --- finding recipes ------------------------------------------------------------------------------------------------
 
 
@@ -218,6 +233,12 @@ def test_layers_lie_in_order(write: Callable[..., Path]) -> None:
     assert shape(machine="pump") == shape()
     assert recipe.resolve(member="one", machine="valve").channel == "mean"
     assert len(resolve_all(recipe)) == 2 * 3 * 3 * 2
+
+
+@pytest.mark.parametrize(("given", "channel"), [("near", 0), ("far", 1), ("1", 1), ("mean", "mean")])
+def test_microphones_have_names(write: Callable[..., Path], given: str, channel: object) -> None:
+    recipe = Recipe(write(fan=f"channel: {given}\n"))
+    assert recipe.resolve(member="one", machine="fan").channel == channel
 
 
 def test_an_overlay_can_name_another_component_and_another_length(write: Callable[..., Path]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,9 @@ class Evaluation:
     official_score: as the edition's evaluator, over the units that are there; None in 2020, whose evaluator has none.
     mean_auc_pauc: in 2020 only, the mean over machines of (averaged AUC + averaged pAUC) / 2; it orders systems much as
     the ranking by average ranks does, but is not an official number. ci95: of whichever of the two exists, by a
-    stratified bootstrap of so many resamples; None without. missing: units of the set that no score file is about.
+    stratified bootstrap of so many resamples; None without. resamples: its values `[bootstrap]`, the n-th of the same
+    clips for every system on the same test set, so that differences can be taken. missing: units of the set that no
+    score file is about.
     """
 
     edition: str
@@ -80,6 +82,7 @@ class Evaluation:
     bootstrap: int
     missing: tuple[Unit, ...]
     notes: tuple[str, ...]
+    resamples: np.ndarray = field(compare=False, repr=False)
 
     @property
     def score(self) -> float:
@@ -128,7 +131,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Scored:
-    """The clips of one unit with their truth; decisions `[clips]` of 0 and 1 when there are any."""
+    """The clips of one unit with their truth, by name; decisions `[clips]` of 0 and 1 when there are any."""
 
     scores: np.ndarray
     labels: np.ndarray
@@ -164,12 +167,13 @@ def evaluate(
     rows = {unit: _unit_row(edition, unit, clips) for unit, clips in scored.items()}
     score = float(_score(edition, rows))
     official = edition.metrics != "per_id"
+    resamples = np.empty(0) if math.isnan(score) else _resamples(edition, scored, bootstrap, seed)
     return Evaluation(
         edition=edition.name,
         set_name=set_name,
         official_score=score if official else None,
         mean_auc_pauc=None if official else score,
-        ci95=_interval(edition, scored, bootstrap, seed) if bootstrap and not math.isnan(score) else None,
+        ci95=percentile_interval(resamples) if len(resamples) else None,
         machines=_machines(rows, scored),
         arithmetic=_means(rows.values(), metrics.arithmetic_mean),
         harmonic=_means(rows.values(), metrics.harmonic_mean),
@@ -179,6 +183,7 @@ def evaluate(
         bootstrap=bootstrap,
         missing=tuple(unit for unit in units(edition, set_name) if unit not in scored),
         notes=(*truth.notes, *_notes(edition, scored)),
+        resamples=resamples,
     )
 
 
@@ -204,7 +209,8 @@ def _one_set(edition: Edition, scores: Mapping[Unit, Values]) -> tuple[str, list
 
 
 def _scored(unit: Unit, values: Values, truth: Truth, decided: Values | None) -> _Scored:
-    names, scores = values
+    by_name = np.argsort(np.array(values[0]))  # resamples of two systems are then of the same clips
+    names, scores = [values[0][row] for row in by_name], values[1][by_name]
     labels, domains = truth.lookup(unit, names)
     if not np.isfinite(scores).all():
         bad = int(np.flatnonzero(~np.isfinite(scores))[0])
@@ -239,7 +245,8 @@ def _areas(edition: Edition, unit: Unit, clips: _Scored, draws: int, rng: np.ran
     """
     order, starts = metrics.falling(clips.scores)
     labels, domains = clips.labels[order], clips.domains[order]
-    weights = np.ones((len(order), draws)) if rng is None else resample(rng, _strata(labels, domains), draws)
+    drawn = None if rng is None else resample(rng, _strata(clips.labels, clips.domains), draws)[order]
+    weights = np.ones((len(order), draws)) if drawn is None else drawn
     anomalous = metrics.grouped(weights * (labels == 1)[:, None], starts)
     normal = {}
     for domain in _split(edition, clips) or (unit.domain,):
@@ -287,11 +294,12 @@ def _score(edition: Edition, rows: Mapping[Unit, Row]) -> np.ndarray:
     return metrics.arithmetic_mean(np.array(machines), axis=0)
 
 
-def _interval(edition: Edition, scored: Mapping[Unit, _Scored], draws: int, seed: int) -> tuple[float, float]:
-    """95 % interval of `_score`: clips resampled within each unit, label and domain."""
+def _resamples(edition: Edition, scored: Mapping[Unit, _Scored], draws: int, seed: int) -> np.ndarray:
+    """`_score` of each resample `[draws]`: clips drawn anew within each unit, label and domain."""
+    if not draws:
+        return np.empty(0)
     rng = np.random.default_rng(seed)
-    rows = {unit: _resampled_areas(edition, unit, clips, draws, rng) for unit, clips in scored.items()}
-    return percentile_interval(_score(edition, rows))
+    return _score(edition, {unit: _resampled_areas(edition, unit, clips, draws, rng) for unit, clips in scored.items()})
 
 
 def _resampled_areas(edition: Edition, unit: Unit, clips: _Scored, draws: int, rng: np.random.Generator) -> Row:

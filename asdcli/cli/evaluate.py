@@ -14,7 +14,7 @@ from asdcli.cli.console import Output
 if TYPE_CHECKING:
     from asdcli.challenge.editions import Edition
     from asdcli.challenge.evaluation import Evaluation
-    from asdcli.pipeline.evaluate import Result
+    from asdcli.pipeline.evaluate import Result, Standing
     from asdcli.pipeline.published import Comparison
     from asdcli.pipeline.scorefolders import ScoreFolder
 
@@ -36,20 +36,22 @@ def evaluate(
     ] = None,
     data: options.Data = None,
     recipe: options.Recipe = None,
+    member: options.Member = None,
     truth: Annotated[Path | None, typer.Option(help="Folder of the official ground-truth CSVs of an eval set.")] = None,
     set_name: options.Set = options.SetName.all,
     bootstrap: Annotated[int, typer.Option(help="Resamples behind the 95 % interval; 0 for none.", min=0)] = 1000,
     against_published: Annotated[
         bool, typer.Option("--against-published", help="Beside it, the numbers the recipe's paper printed.")
     ] = False,
-    seed: options.Seed = 0,
+    seed: options.Seeds = options.FIRST_SEED,
     device: options.DeviceOption = options.Device.auto,
     profile: options.Profile = "full",
 ) -> None:
     """Compute the official numbers of score files, whoever made them.
 
     Labels come from the clip names (dev sets) or from ground-truth files (eval sets). AUC, pAUC and the official score
-    are those of the edition's own evaluator; the interval is a stratified bootstrap over clips.
+    are those of the edition's own evaluator; the interval is a stratified bootstrap over clips. Several systems are
+    compared with the first on the same resampled clips; trainings with several seeds count as one system.
     """
     from asdcli.pipeline import evaluate as stage
 
@@ -57,19 +59,25 @@ def evaluate(
     if folders:
         edition, opened = _given(output, folders, data)
     else:
-        edition, opened = _own(output, data=data, recipe=recipe, seed=seed, device=device, profile=profile)
+        edition, opened = _own(
+            output, data=data, recipe=recipe, members=member, seeds=seed, device=device, profile=profile
+        )
     results = stage.run(output.workspace, output.ui, edition, opened, truth, set_name.value, bootstrap)
+    standings = stage.standings(results)
     documents = [{"system": r.system, "path": str(r.path), **r.evaluation.as_dict()} for r in results]
-    document = documents[0] if len(documents) == 1 else {**documents[0], "results": documents}
+    document = documents[0]
+    if len(documents) > 1:
+        document = {**document, "results": documents, "comparison": [standing.as_dict() for standing in standings]}
     comparisons = _compare(output, edition, results, recipe) if against_published else []
     if against_published:
         document["published"] = [comparison.as_dict() for comparison in comparisons]
     if output.json(document):
         return
-    for result in results:
-        _draw(output, edition, result, decisions=len(results) == 1 or output.settings.verbose)
+    verbose = output.settings.verbose
+    for result in results if verbose or len(standings) == len(results) else []:
+        _draw(output, edition, result, decisions=len(results) == 1 or verbose)
     if len(results) > 1:
-        _draw_summary(output, edition, results)
+        _draw_standings(output, edition, standings)
     for comparison in comparisons:
         _draw_comparison(output, comparison)
 
@@ -81,13 +89,19 @@ def _given(output: Output, paths: list[Path], data: str | None) -> tuple[Edition
     return edition, [open_score_folder(output.workspace, output.ui, path, edition) for path in paths]
 
 
-def _own(output: Output, **chosen: Any) -> tuple[Edition, list[ScoreFolder]]:
-    """The scores of the recipe's members, brought up to date, and its ensemble if there is one."""
-    from asdcli.pipeline.systems import current_ensemble, ensemble_folder, member_folders
+def _own(output: Output, seeds: list[int], **chosen: Any) -> tuple[Edition, list[ScoreFolder]]:
+    """The scores of the recipe's members, brought up to date, and its ensemble if there is one of all of them.
 
-    selection = options.selection_of(output, **chosen)
-    folders = member_folders(selection)
-    if ensemble_folder(selection).is_dir():
+    A member that cannot be trained is left out, and named.
+    """
+    from asdcli.pipeline.systems import current_ensemble, ensemble_folder, member_folders, usable_members
+
+    folders: list[ScoreFolder] = []
+    for seed in dict.fromkeys(seeds):
+        selection = usable_members(options.selection_of(output, seed=seed, **chosen))
+        folders += member_folders(selection)
+    whole = selection.members == tuple(selection.recipe.header.members) and len(set(seeds)) == 1
+    if whole and ensemble_folder(selection).is_dir():
         folders.append(current_ensemble(selection))
     return selection.edition, folders
 
@@ -154,20 +168,36 @@ def _verdict(evaluation: Evaluation) -> str:
         if evaluation.official_score is not None
         else "Mean of AUC and pAUC (2020 has no official score)"
     )
-    return f"{name}: {_with_interval(evaluation)}"
+    return f"{name}: {_with_interval(evaluation.score, evaluation.ci95, '95 % interval ')}"
 
 
-def _with_interval(evaluation: Evaluation) -> str:
-    score = "n/a" if math.isnan(evaluation.score) else f"{100 * evaluation.score:.2f}"
-    if evaluation.ci95 is None:
-        return score
-    low, high = evaluation.ci95
-    return f"{score} (95 % interval {100 * low:.2f} to {100 * high:.2f})"
+def _with_interval(value: float, ci95: tuple[float, float] | None, words: str = "", sign: str = "") -> str:
+    text = "n/a" if math.isnan(value) else f"{100 * value:{sign}.2f}"
+    if ci95 is None:
+        return text
+    low, high = ci95
+    return f"{text} ({words}{100 * low:{sign}.2f} to {100 * high:{sign}.2f})"
 
 
-def _draw_summary(output: Output, edition: Edition, results: list[Result]) -> None:
-    rows = [(r.system, r.evaluation.set_name, _with_interval(r.evaluation)) for r in results]
-    output.table(f"{edition.name}, in %", ("system", "set", "score"), rows)
+def _draw_standings(output: Output, edition: Edition, standings: list[Standing]) -> None:
+    """All systems in one table, set by set, each beside the first."""
+    rows = [
+        (
+            standing.system,
+            standing.set_name,
+            str(standing.seeds),
+            _with_interval(standing.score.value, standing.score.ci95),
+            "" if (apart := standing.difference) is None else _with_interval(apart.value, apart.ci95, sign="+"),
+            "" if apart is None or apart.ci95 is None else "yes" if apart.beyond_noise else "no",
+        )
+        for standing in standings
+    ]
+    columns = ("system", "set", "seeds", "score (95 % interval)", "minus the first (95 % interval)", "beyond noise")
+    kept = [n for n in range(len(columns)) if n not in (4, 5) or any(row[n] for row in rows)]
+    kept = [n for n in kept if n != 2 or any(standing.seeds > 1 for standing in standings)]
+    output.table(f"{edition.name}, in %", [columns[n] for n in kept], [[row[n] for n in kept] for row in rows])
+    if any(standing.difference for standing in standings) and all(standing.seeds == 1 for standing in standings):
+        output.text("One training of each: the noise is that of the test clips alone. --seed 0 --seed 1 covers both.")
 
 
 def _compare(output: Output, edition: Edition, results: list[Result], recipe: str | None) -> list[Comparison]:

@@ -35,17 +35,22 @@ Machine = Annotated[list[str] | None, typer.Option("--machine", "-m", help="Only
 Member = Annotated[list[str] | None, typer.Option("--member", help="Only this member; may be repeated.")]
 Set = Annotated[SetName, typer.Option("--set", help="Which sets on disk to use.")]
 Seed = Annotated[int, typer.Option(help="Seed of the run.", min=0)]
+Seeds = Annotated[list[int], typer.Option("--seed", help="Seed of the run; may be repeated.", min=0)]
+FIRST_SEED = [0]
 DeviceOption = Annotated[Device, typer.Option("--device", help="auto takes the GPU if there is one.")]
 Profile = Annotated[str, typer.Option(help="full, or smoke: the same code, small and quick.")]
 
 
-def run_stage(context: typer.Context, stage: str, **chosen: Any) -> None:
-    """Run one stage of the pipeline on what the options choose, and draw what it made."""
+def run_stage(context: typer.Context, stage: str, seeds: list[int], **chosen: Any) -> None:
+    """Run one stage of the pipeline on what the options choose, seed by seed, and draw what it made."""
     import importlib
 
     output: Output = context.obj
-    selection = selection_of(output, **chosen)
-    done = importlib.import_module(f"asdcli.pipeline.{stage}").run(selection)
+    run = importlib.import_module(f"asdcli.pipeline.{stage}").run
+    done: list[Done] = []
+    for seed in dict.fromkeys(seeds):
+        selection = selection_of(output, seed=seed, **chosen)
+        done += run(selection)
     draw_done(output, stage, selection, done)
 
 

@@ -45,7 +45,7 @@ def _command(stage: str) -> Callable[..., None]:
         machine: options.Machine = None,
         member: options.Member = None,
         set_name: options.Set = options.SetName.all,
-        seed: options.Seed = 0,
+        seed: options.Seeds = options.FIRST_SEED,
         device: options.DeviceOption = options.Device.auto,
         profile: options.Profile = "full",
     ) -> None:
@@ -57,7 +57,7 @@ def _command(stage: str) -> Callable[..., None]:
             machines=machine,
             members=member,
             set_name=set_name,
-            seed=seed,
+            seeds=seed,
             device=device,
             profile=profile,
         )

@@ -15,11 +15,15 @@ Embeddings = Mapping[str, np.ndarray]  # name -> [clips, ...], as the task's `em
 
 @dataclass(frozen=True)
 class Bank:
-    """The normal training clips of one section or machine: embeddings, and per clip its domain and section."""
+    """The normal training clips of one section or machine: embeddings, and per clip its domain and section.
+
+    label: number of each clip's class as in training, `[clips]`; only for detectors that say `needs_labels = True`.
+    """
 
     embeddings: Embeddings
     domain: np.ndarray
     section: np.ndarray
+    label: np.ndarray | None = None
 
 
 class Detector(Protocol):

@@ -14,14 +14,21 @@ def constant(*, warmup: int = 0) -> Schedule:
     return lambda update, total: min(1.0, (update + 1) / (warmup + 1))
 
 
-def cosine(*, warmup: int = 0, end: float = 0.0) -> Schedule:
-    """Linear rise over the first `warmup` updates, then half a cosine from 1 to `end` (Loshchilov & Hutter 2017)."""
+def cosine(*, warmup: int = 0, end: float = 0.0, stairs: int = 0) -> Schedule:
+    """Linear rise over the first `warmup` updates, then half a cosine from 1 to `end` (Loshchilov & Hutter 2017).
+
+    With `stairs` the way down has so many constant levels of equal length, each at the cosine's value where it begins:
+    as many as epochs for a schedule that is moved once per epoch.
+    """
     _check_warmup(warmup)
+    if stairs < 0:
+        raise ValueError(f"stairs is a number of levels and cannot be {stairs}")
 
     def factor(update: int, total: int) -> float:
         if update < warmup:
             return (update + 1) / (warmup + 1)
-        progress = (update - warmup) / max(1, total - warmup)
+        done, whole = update - warmup, max(1, total - warmup)
+        progress = done * stairs // whole / stairs if stairs else done / whole
         return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     return factor

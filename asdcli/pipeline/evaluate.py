@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from asdcli.challenge.comparison import Estimate, comparable, difference, mean_score
 from asdcli.challenge.editions import Edition
 from asdcli.challenge.evaluation import Evaluation, evaluate
 from asdcli.challenge.truth import Truth, read_truth, truth_from_names
@@ -17,11 +20,42 @@ from asdcli.workspace import Workspace
 
 @dataclass(frozen=True)
 class Result:
-    """One system on one set."""
+    """One system on one set. family: the folder that its trainings with several seeds share."""
 
     system: str
     path: Path
+    family: Path
     evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A system on one set over all its seeds, and how far it is from the first system on that set.
+
+    difference: None for the first system itself, and where the clips are not the same.
+    """
+
+    system: str
+    set_name: str
+    seeds: int
+    score: Estimate
+    reference: str
+    difference: Estimate | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """An entry of `comparison` in the document of `asd evaluate --json`."""
+        apart = self.difference
+        return {
+            "system": self.system,
+            "set": self.set_name,
+            "seeds": self.seeds,
+            "score": None if math.isnan(self.score.value) else self.score.value,
+            "ci95": self.score.ci95,
+            "difference_to": self.reference if apart else None,
+            "difference": apart and apart.value,
+            "difference_ci95": apart and apart.ci95,
+            "beyond_noise": apart and apart.beyond_noise,
+        }
 
 
 def run(
@@ -48,13 +82,29 @@ def run(
                 continue
             decisions = folder.read_decisions(name)
             evaluation = evaluate(edition, folder.read(name), truth, decisions, bootstrap)
-            results.append(Result(folder.name, folder.path, evaluation))
+            results.append(Result(folder.name, folder.path, folder.family, evaluation))
     if not results:
         raise UserError(
             f"No ground truth of {edition.name} for these scores.",
             f"Name it with --truth DIR, or put it under {workspace.truth(edition.name)}.",
         )
     return results
+
+
+def standings(results: list[Result]) -> list[Standing]:
+    """Systems beside each other, in the order they came; trainings that differ in the seed alone are one system."""
+    groups: dict[tuple[str, Path], list[Result]] = {}
+    for result in results:
+        groups.setdefault((result.evaluation.set_name, result.family), []).append(result)
+    first: dict[str, tuple[str, list[Evaluation]]] = {}
+    standing = []
+    for (set_name, _), members in groups.items():
+        name, evaluations = members[0].system, [member.evaluation for member in members]
+        reference, others = first.setdefault(set_name, (name, evaluations))
+        compared = others is not evaluations and comparable(evaluations, others)
+        apart = difference(evaluations, others) if compared else None
+        standing.append(Standing(name, set_name, len(members), mean_score(evaluations), reference, apart))
+    return standing
 
 
 def _truth(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from asdcli.challenge.editions import Edition
-from asdcli.challenge.evaluation import Evaluation
+from asdcli.challenge.evaluation import Evaluation, MachineResult
 from asdcli.challenge.filecheck import clip_count
 from asdcli.challenge.scorefiles import Unit
 from asdcli.pipeline.evaluate import Result
@@ -64,11 +65,20 @@ def _compare(edition: Edition, evaluation: Evaluation, table: Published) -> Comp
     rows = []
     for machine, values in table.machines.items():
         found = evaluation.machines.get(machine)
-        means = evaluation.official_means(found) if found else {}
+        means = _comparable(evaluation, found) if found else {}
         rows += [(machine, metric, value, means.get(metric)) for metric, value in values.items()]
     ours = evaluation.official_score
     official = (table.official_score, ours) if table.official_score is not None and ours is not None else None
     return Comparison(table.system, table.source, tuple(rows), official, evaluation.ci95, _data(edition, evaluation))
+
+
+def _comparable(evaluation: Evaluation, machine: MachineResult) -> Mapping[str, float]:
+    """The machine's official means, and the AUC over both domains (`auc_all`) where it has a single section."""
+    values = dict(evaluation.official_means(machine))
+    first, *others = machine.sections.values()
+    if not others and "auc_all" in first.metrics:
+        values["auc_all"] = first.metrics["auc_all"]
+    return values
 
 
 def _data(edition: Edition, evaluation: Evaluation) -> str:

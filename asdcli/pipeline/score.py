@@ -6,7 +6,6 @@ score against a bank without it, in the same form: thresholds and score normalis
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,26 +13,15 @@ import numpy as np
 from asdcli.audio.clips import ClipTable, concat
 from asdcli.challenge.editions import Edition
 from asdcli.challenge.scorefiles import decision_name, score_name, write_values
-from asdcli.components import build
-from asdcli.detection import DETECTORS, THRESHOLDS
-from asdcli.detection.bank import Bank, Embeddings
+from asdcli.detection import DETECTORS
 from asdcli.pipeline import embed
+from asdcli.pipeline.banks import Embedded, FittedSection, load_embedded
+from asdcli.pipeline.features import open_stores
 from asdcli.pipeline.selection import Done, Selection
 from asdcli.pipeline.units import clip_name, units_of
 from asdcli.recipe import Detector, Method
+from asdcli.training.labels import class_labels
 from asdcli.workspace import Made, fingerprint
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """All clips of one machine: table, set of each clip, embeddings."""
-
-    clips: ClipTable
-    set_name: np.ndarray
-    embeddings: Embeddings
-
-    def take(self, rows: np.ndarray) -> Embeddings:
-        return {name: values[rows] for name, values in self.embeddings.items()}
 
 
 def run(selection: Selection) -> list[Done]:
@@ -57,8 +45,9 @@ def run(selection: Selection) -> list[Done]:
                 with selection.workspace.lock(folder):
                     fresh = Made(folder).is_fresh(made_from, machine)
                     if not fresh:
-                        embedded = embedded or _load(source, selection.sets_of(machine))
-                        files = _score(selection.edition, method, detector, machine, embedded, folder)
+                        embedded = embedded or load_embedded(source, selection.sets_of(machine))
+                        labels = _labels(selection, member, machine) if _needs_labels(detector) else None
+                        files = _score(selection.edition, method, detector, embedded, labels, folder)
                         Made(folder).write(made_from, files, machine)
                 done.append(Done(f"{member}/{name} {machine}", str(folder), fresh))
     return done
@@ -68,19 +57,27 @@ def score_folder(selection: Selection, member: str, detector: str) -> Path:
     return selection.workspace.scores(selection.label, selection.edition.name, member, detector, selection.seed)
 
 
-def _load(folder: Path, sets: list[str]) -> Embedded:
-    tables, arrays, names = [], [], []
-    for set_name in sets:
-        clips, embeddings = embed.load(folder, set_name)
-        tables.append(clips)
-        arrays.append(embeddings)
-        names += [set_name] * len(clips)
-    joined = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
-    return Embedded(concat(tables), np.array(names), joined)
+def _needs_labels(detector: Detector) -> bool:
+    return getattr(DETECTORS[detector.name], "needs_labels", False)
+
+
+def _labels(selection: Selection, member: str, machine: str) -> np.ndarray:
+    """Class numbers of the machine's clips, in the order of its embeddings: as in training, which may have been over
+    the clips of several machines.
+    """
+    group, machines = next((name, found) for name, found in selection.groups(member).items() if machine in found)
+    method = selection.method(member, group if group in machines else None)
+    clips = concat([open_stores(selection, name).clips for name in machines])
+    return class_labels(clips, method.labels)[0][clips.machine == machine]
 
 
 def _score(
-    edition: Edition, method: Method, detector: Detector, machine: str, embedded: Embedded, folder: Path
+    edition: Edition,
+    method: Method,
+    detector: Detector,
+    embedded: Embedded,
+    labels: np.ndarray | None,
+    folder: Path,
 ) -> list[str]:
     """Write the train, dev and eval files of one machine; returns their names below the folder."""
     clips = embedded.clips
@@ -89,20 +86,12 @@ def _score(
     is_train, is_test = clips.split == "train", clips.split == "test"
     for section in np.unique(clips.section[is_test | is_train]):
         here = clips.section == section
-        bank_rows = np.flatnonzero(is_train & here) if detector.per == "section" else np.flatnonzero(is_train)
-        if not len(bank_rows):  # a section without training clips is scored against all of the machine's
-            bank_rows = np.flatnonzero(is_train)
-        model = build(DETECTORS, "detector", detector)
-        bank = Bank(embedded.take(bank_rows), clips.domain[bank_rows], clips.section[bank_rows])
-        model.fit(bank)
-        own, test = model.score_bank(), np.flatnonzero(is_test & here)
-        in_section = clips.section[bank_rows] == section
-        scores[bank_rows[in_section]] = own[in_section]
-        if len(test):
-            scores[test] = model.score(embedded.take(test))
-        thresholds[here] = build(
-            THRESHOLDS, "threshold", method.threshold, own[in_section] if in_section.any() else own
-        )
+        fitted = FittedSection(method, detector, embedded, section, labels)
+        in_section = here[fitted.rows]
+        scores[fitted.rows[in_section]] = fitted.own[in_section]
+        if (test := np.flatnonzero(is_test & here)).size:
+            scores[test] = fitted.detector.score(embedded.take(test))
+        thresholds[here] = fitted.threshold
     files = []
     for part, mask in {"train": is_train, **{s: is_test & (embedded.set_name == s) for s in ("dev", "eval")}}.items():
         rows = np.flatnonzero(mask)

@@ -6,6 +6,7 @@ the set that its machine and section belong to.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,11 @@ class ScoreFolder:
     scores: dict[str, dict[Unit, Path]]
     decisions: dict[str, dict[Unit, Path]]
     train: dict[Unit, Path]
+
+    @property
+    def family(self) -> Path:
+        """The folder of the same system trained with any seed."""
+        return _family(self.path)
 
     def read(self, set_name: str) -> dict[Unit, Values]:
         return {unit: read_values(path) for unit, path in self.scores.get(set_name, {}).items()}
@@ -83,11 +89,16 @@ def _below_root(workspace: Workspace, path: Path) -> tuple[str, ...]:
 
 
 def _name(workspace: Workspace, path: Path) -> str:
-    """`member/detector` for our own score folders, else the folder's name."""
+    """`member/detector` for our own score folders, else the folder's name; a seed other than 0 is told."""
     parts = _below_root(workspace, path)
+    seed = "" if _family(path) == path or path.name == "seed_0" else f" {path.name}"
     if len(parts) >= 6 and parts[0] == "scores":
-        return f"{parts[3]}/{parts[4]}" + ("" if parts[5] == "seed_0" else f" {parts[5]}")
-    return path.name if parts[:1] != ("ensembles",) else f"ensemble {parts[1]}"
+        return f"{parts[3]}/{parts[4]}{seed}"
+    return f"{_family(path).name}{seed}" if parts[:1] != ("ensembles",) else f"ensemble {parts[1]}"
+
+
+def _family(path: Path) -> Path:
+    return path.parent if re.fullmatch(r"seed_\d+", path.name) else path
 
 
 def _by_set(files: dict[Unit, Path], edition: Edition) -> dict[str, dict[Unit, Path]]:

@@ -7,11 +7,25 @@ from pathlib import Path
 
 from asdcli.errors import unknown
 from asdcli.pipeline import ensemble, score
+from asdcli.pipeline import train as training
 from asdcli.pipeline.aligned import Norm
 from asdcli.pipeline.scorefolders import ScoreFolder, open_score_folder
 from asdcli.pipeline.selection import Selection
+from asdcli.pipeline.train import TrainingError
 from asdcli.pipeline.weights import Best, Choice, Weights, choice_from_dict
 from asdcli.workspace import Made
+
+
+def usable_members(selection: Selection) -> Selection:
+    """The selection without the members that could not be trained, which are named; raises if none is left."""
+    try:
+        training.run(selection)
+    except TrainingError as error:
+        if not error.members:
+            raise
+        selection.ui.warn(f"{error} Going on with {', '.join(error.members)}.")
+        return replace(selection, members=error.members)
+    return selection
 
 
 def member_folders(selection: Selection) -> list[ScoreFolder]:

@@ -10,37 +10,52 @@ import numpy as np
 import torch
 
 from asdcli.components import build
-from asdcli.errors import UserError, WorkError
+from asdcli.errors import AsdError, UserError, WorkError
 from asdcli.pipeline.features import ClipData, MachineStores, open_stores
 from asdcli.pipeline.selection import Done, Selection
 from asdcli.recipe import Method
 from asdcli.training import VIEWS
 from asdcli.training.run import train
 from asdcli.training.views import View
+from asdcli.training.watch import Watch, rows_to_watch
 from asdcli.workspace import Made, fingerprint, write_atomic
 
 WEIGHTS = "weights.safetensors"
 
 
+class TrainingError(WorkError):
+    """Some members could not be trained; `members` are those that could."""
+
+    def __init__(self, message: str, members: tuple[str, ...]) -> None:
+        named = " ".join(f"--member {member}" for member in members)
+        super().__init__(message, f"The others are usable: {named}" if members else "")
+        self.members = members
+
+
 def run(selection: Selection) -> list[Done]:
     """Train what is missing or stale; returns one entry per member and group of machines.
 
-    A training that fails does not stop the others; at the end a WorkError names those that failed.
+    A training that fails does not stop the others; at the end a TrainingError names those that failed. What stops all
+    of them is raised as it is.
     """
     device = selection.device  # announced before anything else
     done: list[Done] = []
     failed: dict[str, list[str]] = {}
+    wrong: list[AsdError] = []
     for member in selection.members:
         for group, machines in selection.groups(member).items():
             try:
                 done.append(_bring_up_to_date(selection, member, group, machines, device))
-            except WorkError as error:
+            except AsdError as error:
                 selection.ui.warn(f"{member} {group}: {error} {error.hint}")
                 failed.setdefault(member, []).append(group)
+                wrong.append(error)
+    if not done and len({str(error) for error in wrong}) == 1:
+        raise wrong[0]
     if failed:
         names = ", ".join(f"{member} ({', '.join(groups)})" for member, groups in failed.items())
-        others = " ".join(f"--member {member}" for member in selection.members if member not in failed)
-        raise WorkError(f"Training failed for {names}.", f"The others are usable: {others}" if others else "")
+        others = tuple(member for member in selection.members if member not in failed)
+        raise TrainingError(f"Training failed for {names}.", others)
     return done
 
 
@@ -63,13 +78,19 @@ def run_fingerprint(selection: Selection, method: Method, stores: list[MachineSt
     return fingerprint({"method": method.training(), "seed": selection.seed, "stores": contents})
 
 
-def training_view(selection: Selection, method: Method, machines: tuple[str, ...]) -> View:
-    """The recipe's view of the machines' training clips."""
-    data = ClipData(selection, method, machines)
+def training_view(selection: Selection, method: Method, data: ClipData) -> View:
+    """The recipe's view of the training clips."""
     rows = np.flatnonzero(data.clips.split == "train")
     if not len(rows):
-        raise UserError(f"{', '.join(machines)}: there are no training clips.")
+        machines = ", ".join(dict.fromkeys(data.clips.machine.tolist()))
+        raise UserError(f"{machines}: there are no training clips.")
     return make_view(selection, method, data, rows)
+
+
+def make_watch(selection: Selection, method: Method, data: ClipData) -> Watch | None:
+    """What looks at labelled test clips during training, if the recipe wants it and there are any."""
+    rows = rows_to_watch(data.clips, method.watch_clips)
+    return Watch(make_view(selection, method, data, rows)) if len(rows) else None
 
 
 def make_view(selection: Selection, method: Method, data: ClipData, rows: np.ndarray) -> View:
@@ -89,7 +110,8 @@ def _train(
 ) -> None:
     from safetensors.torch import save
 
-    view = training_view(selection, method, machines)
+    data = ClipData(selection, method, machines)
+    view = training_view(selection, method, data)
     folder.mkdir(parents=True, exist_ok=True)
     trained = train(
         method,
@@ -100,6 +122,7 @@ def _train(
         device=device,
         title=f"train {title}",
         ui=selection.ui,
+        watch=make_watch(selection, method, data),
     )
     write_atomic(folder / "recipe.json", json.dumps(method.model_dump(mode="json"), indent=1).encode())
     write_atomic(folder / WEIGHTS, save({name: value.cpu().contiguous() for name, value in trained.weights.items()}))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from asdcli.nn.arcface import ArcFace
 from asdcli.training.task import Task
-from asdcli.training.views import Batch, LabelledView
+from asdcli.training.views import Batch, View, class_count
 
 
 class ArcFaceClassification(Task):
@@ -24,7 +24,7 @@ class ArcFaceClassification(Task):
     def __init__(
         self,
         model: nn.Module,
-        view: LabelledView,
+        view: View,
         *,
         scale: float = 30.0,
         margin_rad: float = 0.05,
@@ -34,7 +34,9 @@ class ArcFaceClassification(Task):
         super().__init__()
         self.model = model
         size = int(model.embedding_size)  # type: ignore[arg-type]
-        self.arcface = ArcFace(size, view.classes, scale=scale, margin_rad=margin_rad, centres=centres, mixed=mixed)
+        self.arcface = ArcFace(
+            size, class_count(view), scale=scale, margin_rad=margin_rad, centres=centres, mixed=mixed
+        )
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         if batch.label is None:

@@ -25,6 +25,7 @@ from asdcli.training.seeds import generator, seed_layers
 from asdcli.training.split import split_examples
 from asdcli.training.task import Task, freeze, train_mode
 from asdcli.training.views import Batch, View
+from asdcli.training.watch import Watch
 from asdcli.ui import Progress
 
 CHECK_EVERY = 100  # steps between looks at the loss: each look waits for the GPU
@@ -58,9 +59,11 @@ class StageLoop:
         device: torch.device,
         checkpoint: Checkpoint,
         log: RunLog,
+        watch: Watch | None = None,
     ) -> None:
         self.name, self.stage, self.task, self.view = name, stage, task, view
         self.seed, self.device, self.checkpoint, self.log = seed, device, checkpoint, log
+        self.watch = watch
         freeze(task, stage.freeze)
         train, self.held_out = split_examples(view, stage, seed, name)
         self.sampler = build(SAMPLERS, "sampler", stage.sampler, view, train, stage.batch_size)
@@ -146,6 +149,8 @@ class StageLoop:
                 self.at.best_loss, self.at.best_epoch = record["validation_loss"], self.at.epoch
                 if self.stage.keep == "best":
                     self.best = {name: value.detach().clone() for name, value in self.task.state_dict().items()}
+        if self.watch is not None:
+            record |= self.watch.look(self.task)
         rate = examples / self._examples_per_clip / max(seconds, 1e-9)
         self.log.write(record | {"seconds": round(seconds, 3), "clips_per_s": round(rate, 1)})
         waited = self.at.epoch - self.at.best_epoch

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asdcli.training.task import Task
 from asdcli.training.views import Batch, View
+
+EPS = torch.finfo(torch.float64).eps
 
 
 class Reconstruction(Task):
@@ -17,17 +21,63 @@ class Reconstruction(Task):
     `residual_mean` `[features]` and `residual_moment` `[features * (features + 1) / 2]`, the upper triangle of
     mean(delta delta^T). Both published scores are linear in them: the mean squared error is the moment's trace over
     the number of features, and the mean squared Mahalanobis distance is trace(Sigma^-1 moment).
+
+    Standardised examples are what the network sees and what it is compared with, so residuals are in units of standard
+    deviations. Mean and deviation are of all examples of the view, held-out ones included, and part of the weights.
+
+    Args:
+        model: the network, `[batch, ..., features]` to the same shape.
+        view: the training examples.
+        standardise: each `feature` (mel bin) by its own mean and deviation, each `value` of an example (frame and
+            feature) by its own, or `none`.
     """
 
-    def __init__(self, model: nn.Module, view: View) -> None:
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self, model: nn.Module, view: View, *, standardise: Literal["none", "feature", "value"] = "none"
+    ) -> None:
         super().__init__()
         self.model = model
+        self.standardised = standardise != "none"
+        if self.standardised:
+            mean, deviation = moments(view, per_feature=standardise == "feature")
+            self.register_buffer("mean", mean.float())
+            self.register_buffer("deviation", deviation.float())
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        return {"loss": F.mse_loss(self.model(batch.x), batch.x)}
+        x = self._standardise(batch.x)
+        return {"loss": F.mse_loss(self.model(x), x)}
 
     def embed(self, examples: Tensor) -> dict[str, Tensor]:
-        rows = (self.model(examples) - examples).flatten(0, -2)  # [windows * frames, features]
+        x = self._standardise(examples)
+        rows = (self.model(x) - x).flatten(0, -2)  # [windows * frames, features]
         moment = rows.T @ rows / len(rows)
         upper = torch.triu_indices(*moment.shape, device=moment.device)
         return {"residual_mean": rows.mean(0), "residual_moment": moment[upper[0], upper[1]]}
+
+    def _standardise(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.deviation if self.standardised else x
+
+
+@torch.no_grad()
+def moments(view: View, *, per_feature: bool) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over all examples of a view's clips, float64, clip by clip.
+
+    `[features]` each if per feature, else in the shape of an example. As in scikit-learn's StandardScaler the deviation
+    is that of the population, and 1 where values are constant but for rounding.
+    """
+
+    def rows(clip: int) -> Tensor:
+        examples = view.clip_examples(clip).double()
+        return examples.flatten(0, -2) if per_feature else examples
+
+    shift = rows(0).mean(0)  # near the mean, so that squares lose no digits
+    count, total, squares = 0, torch.zeros_like(shift), torch.zeros_like(shift)
+    for clip in range(len(view.clips)):
+        values = rows(clip) - shift
+        count, total, squares = count + len(values), total + values.sum(0), squares + values.square().sum(0)
+    mean, variance = shift + total / count, (squares / count - (total / count).square()).clamp_min(0)
+    constant = variance <= count * EPS * variance + (count * mean * EPS).square()
+    return mean, torch.where(constant, 1.0, variance.sqrt())

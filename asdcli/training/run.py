@@ -19,6 +19,7 @@ from asdcli.training.loop import StageLoop
 from asdcli.training.seeds import derive_seed
 from asdcli.training.task import Task, carry_over
 from asdcli.training.views import View
+from asdcli.training.watch import Watch
 from asdcli.ui import Ui
 
 
@@ -27,7 +28,8 @@ def build_task(method: Method, stage: str, view: View, device: torch.device, see
     torch.manual_seed(derive_seed(seed, "weights"))
     model = build(BACKBONES, "model", method.model, view.input_shape)
     task: Task = build(TASKS, "task", method.stages[stage].task, model, view)
-    return task.to(device, memory_format=torch.channels_last)
+    moved: Task = task.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,21 @@ def stages_for(method: Method, view: View) -> list[str]:
 
 
 def train(
-    method: Method, view: View, folder: Path, *, fingerprint: str, seed: int, device: torch.device, title: str, ui: Ui
+    method: Method,
+    view: View,
+    folder: Path,
+    *,
+    fingerprint: str,
+    seed: int,
+    device: torch.device,
+    title: str,
+    ui: Ui,
+    watch: Watch | None = None,
 ) -> Trained:
-    """Train all stages, going on from the checkpoint in `folder` if it is of this fingerprint."""
+    """Train all stages, going on from the checkpoint in `folder` if it is of this fingerprint.
+
+    watch: looks at test clips after each epoch, for the run log.
+    """
     checkpoint, log = Checkpoint(folder / "checkpoint.pt", fingerprint), RunLog(folder / "log.jsonl")
     saved = checkpoint.load()
     log.cut(saved["log_size"] if saved else 0)
@@ -65,7 +79,15 @@ def train(
         carry_over(task, weights)
         if method.stages[name].steps != 0:
             loop = StageLoop(
-                name, method.stages[name], task, view, seed=seed, device=device, checkpoint=checkpoint, log=log
+                name,
+                method.stages[name],
+                task,
+                view,
+                seed=seed,
+                device=device,
+                checkpoint=checkpoint,
+                log=log,
+                watch=watch,
             )
             if saved and saved["stage"] == name:
                 loop.restore(saved)

@@ -29,12 +29,21 @@ class Batch:
 
 
 class FeatureData(Protocol):
-    """Clips as cached features: one entry per store, in the order of the table."""
+    """Clips as cached features: one entry per store, in the order of the table; and the class of each clip.
+
+    `labels` and `classes` as `class_labels` makes them, which is an error where there is a single class.
+    """
 
     clips: ClipTable
 
     @property
     def features(self) -> list[Features]: ...
+
+    @property
+    def labels(self) -> np.ndarray: ...
+
+    @property
+    def classes(self) -> list[str]: ...
 
 
 class View(Protocol):
@@ -56,6 +65,14 @@ class LabelledView(View, Protocol):
     classes: int
 
 
+def class_count(view: View) -> int:
+    """How many classes the view tells apart. Raises ValueError for a view without classes."""
+    count: int = getattr(view, "classes", 0)
+    if not count:
+        raise ValueError("the view has no classes to tell apart; frame_windows has them with labelled: true")
+    return count
+
+
 class FrameWindows:
     """Windows of `frames` consecutive feature frames, `hop` frames apart: `[batch, frames, features]`.
 
@@ -66,17 +83,29 @@ class FrameWindows:
         data: the clips and their features.
         rows: rows of the clip table to use.
         device: where the frames lie.
-        frames: window length in frames (5 in the DCASE baselines).
+        frames: window length in frames (5 in the auto-encoder baselines of DCASE).
         hop: frames between the starts of two windows.
+        embed_hop: the same for a clip that is embedded; `hop` where it is not given.
+        labelled: examples carry the class of their clip. Auto-encoders need none, and machines of a single class have
+            none to give.
     """
 
     needs_features = True
 
     def __init__(
-        self, data: FeatureData, rows: np.ndarray, device: torch.device, *, frames: int = 5, hop: int = 1
+        self,
+        data: FeatureData,
+        rows: np.ndarray,
+        device: torch.device,
+        *,
+        frames: int = 5,
+        hop: int = 1,
+        embed_hop: int | None = None,
+        labelled: bool = False,
     ) -> None:
-        if frames < 1 or hop < 1:
-            raise ValueError("frames and hop must be at least 1")
+        self._embed_hop = hop if embed_hop is None else embed_hop
+        if min(frames, hop, self._embed_hop) < 1:
+            raise ValueError("frames, hop and embed_hop must be at least 1")
         self.clips = data.clips.select(rows)
         chosen = _chosen_frames(data.features, rows)
         lengths = np.array([len(part) for part in chosen])
@@ -86,11 +115,13 @@ class FrameWindows:
         self.frames = torch.from_numpy(np.concatenate(chosen)).to(device)
         self.input_shape = (frames, self.frames.shape[1])
         ends = np.cumsum(lengths)
-        starts = [np.arange(end - n, end - frames + 1, hop) for n, end in zip(lengths, ends, strict=True)]
+        self._bounds = [(end - n, end - frames + 1) for n, end in zip(lengths.tolist(), ends.tolist(), strict=True)]
+        starts = [np.arange(first, end, hop) for first, end in self._bounds]
         self.clip = torch.from_numpy(np.repeat(np.arange(len(starts)), [len(s) for s in starts]))
-        self._first = np.concatenate([[0], np.cumsum([len(s) for s in starts])])
         self._starts = torch.from_numpy(np.concatenate(starts)).to(device)
         self._window = torch.arange(frames, device=device)
+        self.classes = len(data.classes) if labelled else 0
+        self.labels = torch.from_numpy(data.labels[rows]) if labelled else None
 
     @staticmethod
     def shape(frontend: Any, *, frames: int = 5, **others: object) -> tuple[int, int]:
@@ -99,14 +130,16 @@ class FrameWindows:
 
     def batch(self, examples: Tensor, generator: torch.Generator) -> Batch:
         """The windows with these numbers; `generator` is for views that crop or augment."""
-        return Batch(self._gather(examples.to(self._starts.device)), self.clip[examples])
+        x = self._gather(self._starts[examples.to(self._starts.device)])
+        clip = self.clip[examples]
+        return Batch(x, clip, None if self.labels is None else self.labels[clip].to(x.device))
 
     def clip_examples(self, row: int) -> Tensor:
-        """All windows of one clip, `[windows, frames, features]`."""
-        return self._gather(torch.arange(self._first[row], self._first[row + 1], device=self._starts.device))
+        """All windows of one clip, `embed_hop` frames apart: `[windows, frames, features]`."""
+        return self._gather(torch.arange(*self._bounds[row], self._embed_hop, device=self._starts.device))
 
-    def _gather(self, examples: Tensor) -> Tensor:
-        return self.frames[self._starts[examples, None] + self._window]
+    def _gather(self, starts: Tensor) -> Tensor:
+        return self.frames[starts[:, None] + self._window]
 
 
 def _chosen_frames(features: list[Features], rows: np.ndarray) -> list[np.ndarray]:

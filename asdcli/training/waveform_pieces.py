@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from asdcli.audio.clips import ClipTable
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.frontends.pieces import mean_std, min_max
-from asdcli.components import Component, build
+from asdcli.components import build
+from asdcli.training.clip_waveforms import ClipWaveforms, PieceCut, WaveformData
 from asdcli.training.views import Batch
-
-
-class WaveformData(Protocol):
-    """Clips as samples, with the class of each. `waveforms` gives the chosen rows end to end, and their lengths."""
-
-    clips: ClipTable
-    frontend: Component
-
-    @property
-    def labels(self) -> np.ndarray: ...
-
-    @property
-    def classes(self) -> list[str]: ...
-
-    def waveforms(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
-
 
 NORMALISE = {"mean_std": mean_std, "min_max": min_max, "none": lambda pieces: pieces}
 
@@ -74,18 +58,13 @@ class WaveformPieces:
         self.clip = torch.arange(len(rows))
         self.labels = torch.from_numpy(data.labels[rows])
         self.classes = len(data.classes)
-        samples, lengths = data.waveforms(rows)
-        self._samples = torch.from_numpy(samples).to(device)
-        self._lengths = torch.from_numpy(lengths)
-        self._starts = torch.cumsum(self._lengths, 0) - self._lengths
-        window, hop = self.frontend.window.numel(), self.frontend.hop_length
-        # Frames that see beyond the cut: computed as well, and dropped.
-        self._margin = -(-window // (2 * hop))
-        self._cut = torch.arange((frames + 2 * self._margin - 1) * hop, device=device)
-        shortest = int(lengths.min(initial=1 << 60))
-        if shortest // hop + 1 < frames:
-            short = self.clips.path[int(lengths.argmin())]
-            raise ValueError(f"{short} has {shortest // hop + 1} frames, fewer than one piece of {frames}")
+        self._waveforms = ClipWaveforms(data, rows, device)
+        self._cut = PieceCut(self.frontend, frames, device)
+        lengths = self._waveforms.lengths
+        if (self._last_frames(torch.arange(len(rows))) < 0).any():
+            short = int(lengths.argmin())
+            there = int(lengths[short]) // self.frontend.hop_length + 1
+            raise ValueError(f"{self.clips.path[short]} has {there} frames, fewer than one piece of {frames}")
 
     @staticmethod
     def _check(frames: int, pieces: int, pool: int, mixup_rate_max: float) -> None:
@@ -109,9 +88,7 @@ class WaveformPieces:
             rate = self.mixup_rate_max * torch.rand(len(examples), generator=generator)
             other = self._segments(partner, torch.minimum(first, self._last_frames(partner)))
             wave = torch.lerp(wave, other, rate.to(wave.device)[:, None])
-        with torch.no_grad():
-            spectrum = self.frontend(wave)[..., self._margin : self._margin + self.frames]
-            x = self._finish(spectrum)
+        x = self._finish(self._cut(wave))
         labels = self.labels.to(x.device)
         mixed = (None, None) if partner is None else (labels[partner], rate.to(x.device))  # type: ignore[union-attr]
         return Batch(x, self.clip[examples], labels[examples], *mixed)
@@ -119,8 +96,7 @@ class WaveformPieces:
     @torch.no_grad()
     def clip_examples(self, row: int) -> Tensor:
         """The evenly spaced pieces of one clip, `[pieces, features, frames]`."""
-        begin, length = int(self._starts[row]), int(self._lengths[row])
-        spectrum = self.frontend(self._scaled(self._samples[begin : begin + length])[None])[0]
+        spectrum = self.frontend(self._waveforms.whole(row))[0]
         starts = np.round(np.linspace(0, spectrum.shape[1] - self.frames, self.pieces)).astype(int)
         return self._finish(torch.stack([spectrum[:, s : s + self.frames] for s in starts.tolist()]))
 
@@ -132,7 +108,7 @@ class WaveformPieces:
 
     def _last_frames(self, rows: Tensor) -> Tensor:
         """The last frame at which a piece of each clip may begin."""
-        return self._lengths[rows] // self.frontend.hop_length + 1 - self.frames
+        return self._waveforms.lengths[rows] // self.frontend.hop_length + 1 - self.frames
 
     def _random_frames(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """A first frame for each clip, uniform over all that leave a whole piece."""
@@ -151,12 +127,5 @@ class WaveformPieces:
         return order[drawn + torch.where(drawn >= ends[label] - sizes[label], sizes[label], 0)]
 
     def _segments(self, rows: Tensor, first: Tensor) -> Tensor:
-        """Samples under pieces that begin at the frames `first`, zeros beyond the clip's ends: `[batch, samples]`."""
-        device = self._samples.device
-        offset = ((first - self._margin) * self.frontend.hop_length).to(device)[:, None] + self._cut
-        inside = (offset >= 0) & (offset < self._lengths[rows].to(device)[:, None])
-        index = (self._starts[rows].to(device)[:, None] + offset).clamp(0, len(self._samples) - 1)
-        return self._scaled(self._samples[index]) * inside
-
-    def _scaled(self, samples: Tensor) -> Tensor:
-        return samples.float() / 32768 if samples.dtype == torch.int16 else samples
+        """Samples under pieces that begin at the frames `first`: `[batch, samples]`."""
+        return self._waveforms.segments(rows, first * self.frontend.hop_length, self._cut.offsets)

@@ -144,7 +144,7 @@ def test_interval_is_that_of_the_resampled_clips():
     rng, drawn = np.random.default_rng(3), []
     for unit in found:
         y, s, d = results.labels[unit], results.scores[unit][1], results.domains[unit]
-        order = np.argsort(-s, kind="stable")
+        order = np.argsort(results.scores[unit][0])
         y, s, d = y[order], s[order], d[order]
         weights = resample(rng, 4 * y + 1 + (d == "target"), 30).astype(int)
         for masks in (((d == "source") | (y == 1), None), ((d == "target") | (y == 1), None), (y < 2, 0.1)):

@@ -10,7 +10,7 @@ import pytest
 from asdcli.cli.app import hoist_globals
 
 COMMANDS = ["download", "features", "train", "embed", "score", "ensemble", "evaluate", "recipes", "doctor"]
-COMMANDS += ["package-submission"]
+COMMANDS += ["package-submission", "plot"]
 
 
 def test_bare_asd_prints_help(asd) -> None:

@@ -26,14 +26,17 @@ def embeddings(clips: int, loudness: float = 1.0, seed: int = 0) -> Embeddings:
     )
     return {
         "embedding": pieces.astype(np.float32),
+        "log_odds": (8 * loudness - 12 + 0.1 * rng.standard_normal((clips, 3))).astype(np.float32),
+        "positions": rows[:, :6].reshape(clips, 2, 3, FEATURES).astype(np.float32),
         "residual_mean": rows.mean(1).astype(np.float32),
         "residual_moment": moments[:, upper[0], upper[1]].astype(np.float32),
     }
 
 
-def bank(clips: int = 12) -> Bank:
-    domain = np.where(np.arange(clips) % 4 == 0, "target", "source")
-    return Bank(embeddings(clips), domain, np.full(clips, "00"))
+def bank(clips: int = 12, domain: str | None = None) -> Bank:
+    """Clips of one section, and two of three classes."""
+    domains = np.where(np.arange(clips) % 4 == 0, "target", "source") if domain is None else np.full(clips, domain)
+    return Bank(embeddings(clips), domains, np.full(clips, "00"), 2 * (np.arange(clips) % 2))
 
 
 def fitted(name: str, training: Bank | None = None) -> Any:
@@ -72,7 +75,8 @@ def test_a_clip_of_the_bank_is_scored_as_if_it_were_not_in_it(name: str) -> None
     for clip in range(len(training.domain)):
         others = np.arange(len(training.domain)) != clip
         rest = {key: values[others] for key, values in training.embeddings.items()}
-        detector = fitted(name, Bank(rest, training.domain[others], training.section[others]))
+        label = None if training.label is None else training.label[others]
+        detector = fitted(name, Bank(rest, training.domain[others], training.section[others], label))
         expected.append(detector.score({key: values[~others] for key, values in training.embeddings.items()})[0])
     np.testing.assert_allclose(fitted(name, training).score_bank(), expected, rtol=1e-9)
 
@@ -80,15 +84,14 @@ def test_a_clip_of_the_bank_is_scored_as_if_it_were_not_in_it(name: str) -> None
 @pytest.mark.parametrize("name", DETECTORS)
 @pytest.mark.parametrize("domain", ["source", "target", ""])
 def test_a_bank_of_one_domain_is_enough(name: str, domain: str) -> None:
-    training = Bank(embeddings(5), np.full(5, domain), np.full(5, "00"))
-    detector = fitted(name, training)
+    detector = fitted(name, bank(5, domain))
     assert np.isfinite(detector.score(embeddings(3, seed=1))).all()
     assert np.isfinite(detector.score_bank()).all()
 
 
 @pytest.mark.parametrize("name", DETECTORS)
 def test_a_bank_of_one_clip_is_enough(name: str) -> None:
-    detector = fitted(name, Bank(embeddings(1), np.array(["target"]), np.array(["00"])))
+    detector = fitted(name, bank(1, "target"))
     assert np.isfinite(detector.score_bank()).all()
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,3 +61,31 @@ def test_cosine_falls_towards_its_end(total: int, end: float) -> None:
 def test_a_negative_warm_up_is_the_users_error(name: str) -> None:
     with pytest.raises(UserError, match=f"schedule {name}: warmup is a number of updates and cannot be -1"):
         factors(name, 3, warmup=-1)
+
+
+@pytest.mark.parametrize(("epochs", "batches"), [(80, 7), (30, 1), (5, 57)])
+def test_stairs_are_torchs_cosine_moved_once_per_epoch(epochs: int, batches: int) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
+    expected = []
+    for _ in range(epochs):
+        expected += [optimizer.param_groups[0]["lr"]] * batches
+        optimizer.step()
+        scheduler.step()
+    assert factors("cosine", epochs * batches, stairs=epochs) == pytest.approx(expected, abs=1e-9)
+
+
+@given(total=st.integers(1, 60), stairs=st.integers(1, 80), warmup=st.integers(0, 10))
+def test_stairs_have_so_many_levels_at_most_and_lie_on_the_cosine_or_above(
+    total: int, stairs: int, warmup: int
+) -> None:
+    stepped, smooth = (factors("cosine", total, warmup=warmup, stairs=levels) for levels in (stairs, 0))
+    assert len(set(stepped[warmup:])) <= stairs
+    assert all(high >= low - 1e-12 for high, low in zip(stepped, smooth, strict=True))
+    schedule = build(SCHEDULES, "schedule", Component.model_validate({"name": "cosine", "stairs": stairs}))
+    assert schedule(total, total) == pytest.approx(0)
+
+
+def test_a_negative_number_of_stairs_is_the_users_error() -> None:
+    with pytest.raises(UserError, match="stairs is a number of levels and cannot be -1"):
+        factors("cosine", 3, stairs=-1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from asdcli.challenge.editions import load_edition
 from asdcli.challenge.scorefiles import Unit, score_name, units, write_values
@@ -60,6 +61,25 @@ def test_fewer_clips_are_not_the_same_data(tmp_path: Path) -> None:
     found = result(tmp_path, units(EDITION, "eval"), clips=40)
     (comparison,) = compare(load_recipe("baseline_ae"), EDITION, [found])
     assert "has 40 test clips here, and 200 in dcase2024" in comparison.data
+
+
+def test_an_auc_over_both_domains(tmp_path: Path) -> None:
+    """The study of 2026 printed it for the one section of bearingEmu; official means do not hold it."""
+    edition, rng = load_edition("dcase2026"), np.random.default_rng(0)
+    clips = [
+        f"section_00_{domain}_test_{label}_{index:04d}_noAttribute.wav"
+        for domain in ("source", "target")
+        for label in ("normal", "anomaly")
+        for index in range(50)
+    ]
+    workspace, labels = Workspace(tmp_path), np.array(["anomaly" in clip for clip in clips])
+    folder, scores = workspace.scores("dense_ae", "dcase2026", "ae", "mse", 0), rng.random(200) + 0.1 * labels
+    write_values(folder / "dev" / score_name(edition, Unit("bearingEmu", "00")), clips, scores)
+    (found,) = evaluate.run(workspace, Ui(), edition, [open_score_folder(workspace, Ui(), folder, edition)])
+    (comparison,) = compare(load_recipe("dense_ae"), edition, [found])
+    (row, _) = comparison.rows
+    assert row[:3] == ("bearingEmu", "auc_all", 0.5659)
+    assert row[3] == pytest.approx(roc_auc_score(labels, scores), abs=1e-9)
 
 
 def test_other_systems_have_no_table(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from asdcli.challenge.scorefiles import read_values
 from asdcli.errors import UserError, WorkError
 from asdcli.pipeline import embed, features, score, train
 from asdcli.pipeline.selection import Selection, select
+from asdcli.pipeline.systems import usable_members
 from asdcli.recipe import RECIPES
 from asdcli.ui import Ui
 from asdcli.workspace import Workspace
@@ -214,6 +215,12 @@ def test_a_failed_training_leaves_the_others_usable(tree: Path, tmp_path: Path) 
     assert "--member ae" in raised.value.hint
     (entry,) = train.run(select(Workspace(tree), Ui(), members=["ae"], **chosen))  # type: ignore[arg-type]
     assert entry.fresh
+    listener = Listener()
+    left = usable_members(select(Workspace(tree), listener, **chosen))  # type: ignore[arg-type]
+    assert left.members == ("ae",)
+    assert "Going on with ae." in listener.heard[-1]
+    with pytest.raises(WorkError, match="The loss of stage train is"):  # nothing else was asked for
+        usable_members(select(Workspace(tree), Ui(), members=["wild"], **chosen))  # type: ignore[arg-type]
 
 
 def test_a_classifier_with_two_stages_scores_the_demo_machines(tmp_path: Path) -> None:
@@ -222,8 +229,8 @@ def test_a_classifier_with_two_stages_scores_the_demo_machines(tmp_path: Path) -
     chosen = {"recipe": "arcface_ensemble", "profile": "smoke", "device": "cpu", "members": ["mobilefacenet_1024"]}
     done = score.run(select(Workspace(tmp_path / "root"), listener, set_name="dev", **chosen))  # type: ignore[arg-type]
     assert {entry.what for entry in done} == {f"mobilefacenet_1024/cosine {m}" for m in ("SynBearing", "SynFan")}
-    # SynBearing has one section and one attribute value: it is classified by domain, which is said.
-    assert any("SynBearing: one class by section; 2 by domain" in text for text in listener.heard)
+    # SynBearing has one attribute value and one section: it is classified by domain, which is said.
+    assert any("SynBearing: one class by attributes; 2 by domain" in text for text in listener.heard)
     run = tmp_path / "root" / "runs" / "arcface_ensemble@smoke" / "demo" / "mobilefacenet_1024" / "SynFan" / "seed_0"
     assert json.loads((run / "made.json").read_text())["all"]["stages"] == ["source", "target"]
     frozen = load_file(run / "weights.safetensors")

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import torch
 import toys
-from torch import Tensor
+from torch import Tensor, nn
 
 from asdcli.nn import BACKBONES
-from asdcli.recipe import Method
+from asdcli.recipe import Method, load_recipe
 from asdcli.training import TASKS
 from asdcli.training.checkpoint import Checkpoint
+from asdcli.training.classification import ArcFaceClassification
 
 VALIDATION = {"fraction": 0.25}
 EASY = toys.stage(epochs=3)
@@ -115,6 +116,51 @@ def test_stopped_again_and_again(name: str, tmp_path: Path, fuse: Fuse, monkeypa
         break
     assert attempt > 1
     assert toys.same(result(tmp_path / "b", weights), whole)
+
+
+class SmallNet(nn.Module):
+    """An embedding of pieces with batch norm, under names like those of the ensemble's networks."""
+
+    def __init__(self, input_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+        self.head = nn.Linear(4, 6)
+        self.embedding_size = 6
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.stem(x.unsqueeze(1)).mean((2, 3)))
+
+
+def test_the_arcface_ensemble_in_each_of_its_phases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waveform mixup, random pieces, frozen batch norms, and batches of one target class: stopped in either phase."""
+    fuse = Fuse()
+
+    class Fused(ArcFaceClassification):
+        def forward(self, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
+            fuse.burn()
+            return super().forward(batch, generator)
+
+    monkeypatch.setitem(TASKS, "arcface", Fused)
+    monkeypatch.setitem(BACKBONES, "small", SmallNet)
+    overlay = {
+        "source": {"epochs": 3, "batch_size": 5},
+        "target": {"steps": 5, "batch_size": 5, "freeze": ["model.stem.*"]},
+    }
+    recipe = load_recipe("arcface_ensemble").resolve(member="mobilefacenet_512").model_dump(mode="json")
+    for name, changes in overlay.items():
+        recipe["stages"][name] |= changes
+    chosen = Method.model_validate(recipe | {"model": "small"})
+    pieces = toys.pieces(mixup_rate_max=0.5)
+    whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", chosen, pieces))
+    assert [entry["stage"] for entry in whole["log"]] == ["source"] * 3 + ["target"]
+    eager(monkeypatch)
+    for at in range(1, fuse.burnt, 2):
+        folder = tmp_path / str(at)
+        fuse.burnt, fuse.at = 0, at
+        with pytest.raises(StoppedError):
+            toys.train_all(folder, chosen, pieces)
+        fuse.at = math.inf
+        assert toys.same(result(folder, toys.train_all(folder, chosen, pieces)), whole), at
 
 
 def checkpoints_on_the_way(folder: Path, chosen: Method, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import toys
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asdcli.components import Component, build
 from asdcli.errors import UserError
 from asdcli.training import VIEWS
 from asdcli.training.seeds import generator
-from asdcli.training.views import View
+from asdcli.training.views import View, class_count
 
 LENGTHS = [9, 7, 12, 8, 7]
+SHORT_LOGMEL = Component.model_validate(
+    {"name": "logmel", "n_fft": 64, "hop_length": 64, "n_mels": 4, "f_max_hz": 6400.0}
+)
 
 
 def view(name: str, rows: list[int] | None = None, data: toys.Clips | None = None, **params: Any) -> View:
     chosen = Component.model_validate({"name": name, **params})
-    plain: Any = toys.clips(LENGTHS, stores=2) if name == "frame_windows" else toys.sounds([1100 + n for n in LENGTHS])
-    data = data or plain
+    plain: dict[str, Any] = {
+        "frame_windows": toys.clips(LENGTHS, stores=2),
+        "whole_clips": toys.clips([9] * 5, stores=2),
+        "transformed_pieces": replace(toys.sounds([6000 + n for n in LENGTHS]), frontend=SHORT_LOGMEL),
+    }
+    data = data or plain.get(name) or toys.sounds([1100 + n for n in LENGTHS])
     built: View = build(VIEWS, "view", chosen, data, np.array(rows if rows is not None else range(5)), toys.CPU)
     return built
 
@@ -89,7 +99,35 @@ def test_a_clip_shorter_than_a_window_is_named() -> None:
     assert len(view("frame_windows", rows=[0, 2], frames=8).clip) == 2 + 5  # a short clip elsewhere is no matter
 
 
-@pytest.mark.parametrize("params", [{"frames": 0}, {"hop": 0}])
+@pytest.mark.parametrize("params", [{"frames": 0}, {"hop": 0}, {"embed_hop": 0}, {"embed_hop": -1}])
 def test_impossible_windows_are_the_users_error(params: dict[str, int]) -> None:
-    with pytest.raises(UserError, match="frames and hop must be at least 1"):
+    with pytest.raises(UserError, match="frames, hop and embed_hop must be at least 1"):
         view("frame_windows", **params)
+
+
+@given(st.integers(1, 7), st.integers(1, 5), st.integers(1, 5))
+def test_a_clip_is_embedded_at_a_hop_of_its_own(frames: int, hop: int, embed_hop: int) -> None:
+    made = view("frame_windows", frames=frames, hop=hop, embed_hop=embed_hop)
+    assert len(made.clip) == sum(-(-(length - frames + 1) // hop) for length in LENGTHS)  # training is as without it
+    other = view("frame_windows", frames=frames, hop=embed_hop)
+    for row in range(len(LENGTHS)):
+        assert torch.equal(made.clip_examples(row), other.clip_examples(row))
+
+
+def test_windows_carry_the_class_of_their_clip_where_they_are_asked_to() -> None:
+    data = toys.clips(LENGTHS, sections=("02", "00", "01"))
+    made = view("frame_windows", data=data, rows=[4, 0, 2], labelled=True)
+    examples = torch.arange(len(made.clip))
+    label = made.batch(examples, generator("test")).label
+    assert label is not None
+    assert label.tolist() == [[0, 2, 1][clip] for clip in made.clip.tolist()]
+    assert view("frame_windows", data=data).batch(examples, generator("test")).label is None
+    assert class_count(made) == 3
+
+
+def test_clips_of_one_class_have_windows_but_no_labels() -> None:
+    assert len(view("frame_windows").clip)
+    with pytest.raises(ValueError, match="no classes to tell apart"):
+        class_count(view("frame_windows"))
+    with pytest.raises(UserError, match="a single class by section"):
+        view("frame_windows", labelled=True)

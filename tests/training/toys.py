@@ -16,6 +16,7 @@ from asdcli.audio.features import Features
 from asdcli.components import Component
 from asdcli.recipe import Method, Stage
 from asdcli.training.checkpoint import Checkpoint, RunLog
+from asdcli.training.labels import class_labels
 from asdcli.training.loop import StageLoop
 from asdcli.training.reconstruction import Reconstruction
 from asdcli.training.run import train
@@ -31,21 +32,35 @@ SHORT_STFT = Component.model_validate({"name": "stft", "n_fft": 64, "hop_length"
 
 @dataclass(frozen=True)
 class Clips:
-    """What a view draws from."""
+    """What a view draws from; sections are its classes, and one section is as much an error as in real data."""
 
     clips: ClipTable
     features: list[Features]
 
+    @property
+    def labels(self) -> np.ndarray:
+        return class_labels(self.clips, ["section"])[0]
 
-def clips(frames: list[int], domains: list[str] | None = None, stores: int = 1, seed: int = 0) -> Clips:
-    """Clips of these many frames of random features, spread over a number of stores."""
+    @property
+    def classes(self) -> list[str]:
+        return class_labels(self.clips, ["section"])[1]
+
+
+def clips(
+    frames: list[int],
+    domains: list[str] | None = None,
+    stores: int = 1,
+    seed: int = 0,
+    sections: tuple[str, ...] = ("00",),
+) -> Clips:
+    """Clips of these many frames of random features, spread over a number of stores, their sections by turns."""
     count = len(frames)
     rng = np.random.default_rng(seed)
     table = ClipTable.from_columns(
         {
             "path": [f"fan/train/{index}.wav" for index in range(count)],
             "machine": ["fan"] * count,
-            "section": ["00"] * count,
+            "section": [sections[index % len(sections)] for index in range(count)],
             "domain": domains or ["source"] * count,
             "split": ["train"] * count,
             "label": [0] * count,
@@ -60,10 +75,10 @@ def clips(frames: list[int], domains: list[str] | None = None, stores: int = 1, 
     return Clips(table, features)
 
 
-def view(data: Clips | None = None, frames: int = 2, hop: int = 2) -> View:
+def view(data: Clips | None = None, frames: int = 2, hop: int = 2, **params: Any) -> FrameWindows:
     """Windows of two frames; by default eight clips with three windows each."""
     data = data or clips([6] * 8)
-    return FrameWindows(data, np.arange(len(data.clips)), CPU, frames=frames, hop=hop)
+    return FrameWindows(data, np.arange(len(data.clips)), CPU, frames=frames, hop=hop, **params)
 
 
 @dataclass(frozen=True)
@@ -186,9 +201,11 @@ def run(folder: Path, one: Stage, own: Task | None = None, data: View | None = N
     return own
 
 
-def train_all(folder: Path, chosen: Method, data: View | None = None, seed: int = 0) -> dict[str, Tensor]:
-    trained = train(chosen, data or view(), folder, fingerprint="f", seed=seed, device=CPU, title="train", ui=Ui())
-    return trained.weights
+def train_all(
+    folder: Path, chosen: Method, data: View | None = None, seed: int = 0, **others: Any
+) -> dict[str, Tensor]:
+    options: dict[str, Any] = {"fingerprint": "f", "seed": seed, "device": CPU, "title": "train", "ui": Ui()}
+    return train(chosen, data or view(), folder, **options, **others).weights
 
 
 def log_of(folder: Path) -> list[dict[str, Any]]:

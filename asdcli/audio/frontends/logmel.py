@@ -40,7 +40,7 @@ class LogMel(nn.Module):
         floor: smallest energy told apart, in units of |x|^power.
         floor_mode: `max`: max(mel, floor); `add`: mel + floor.
         subtract_mean: take the clip's mean (its DC offset) away first.
-        pad_mode: what lies beyond the clip's ends; zeros, or the clip mirrored (librosa before 0.10).
+        pad_mode: what lies beyond the clip's ends; zeros, or the clip mirrored (librosa before 0.9).
         sample_rate_hz: sampling rate of the clips, Hz.
     """
 

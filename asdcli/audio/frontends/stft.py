@@ -17,7 +17,7 @@ class Stft(nn.Module):
         power: exponent of the magnitude; 1 magnitude, 2 power.
         log: take ln(x + floor) at the end.
         floor: added before the logarithm, in units of |x|^power.
-        pad_mode: what lies beyond the clip's ends; zeros, or the clip mirrored (librosa before 0.10).
+        pad_mode: what lies beyond the clip's ends; zeros, or the clip mirrored (librosa before 0.9).
     """
 
     window: Tensor

@@ -1,0 +1,87 @@
+"""Clips as samples on the device, and spectrograms of nothing but the piece that is wanted."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asdcli.audio.clips import ClipTable
+from asdcli.components import Component
+
+
+class WaveformData(Protocol):
+    """Clips as samples, with the class of each. `waveforms` gives the chosen rows end to end, and their lengths."""
+
+    clips: ClipTable
+    frontend: Component
+
+    @property
+    def labels(self) -> np.ndarray: ...
+
+    @property
+    def classes(self) -> list[str]: ...
+
+    def waveforms(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+class ClipWaveforms:
+    """The chosen clips, end to end on the device, int16 where they are stored so.
+
+    Args:
+        data: the clips and their stores.
+        rows: rows of the clip table to use; the methods count within these.
+        device: where the samples lie.
+    """
+
+    def __init__(self, data: WaveformData, rows: np.ndarray, device: torch.device) -> None:
+        samples, lengths = data.waveforms(rows)
+        self.lengths = torch.from_numpy(lengths)  # in samples, `[clips]` on the CPU
+        self._samples = torch.from_numpy(samples).to(device)
+        self._starts = torch.cumsum(self.lengths, 0) - self.lengths
+
+    def whole(self, row: int) -> Tensor:
+        """All samples of one clip, full scale 1: `[1, samples]`."""
+        begin, length = int(self._starts[row]), int(self.lengths[row])
+        return _full_scale(self._samples[begin : begin + length])[None]
+
+    def segments(self, rows: Tensor, anchors: Tensor, offsets: Tensor) -> Tensor:
+        """The samples `offsets` away from one anchor in each clip, zeros beyond its ends: `[batch, offsets]`.
+
+        Args:
+            rows: the clips, `[batch]` on the CPU.
+            anchors: a sample of each clip, `[batch]` on the CPU.
+            offsets: `[offsets]` on the device.
+        """
+        device = self._samples.device
+        offset = anchors.to(device)[:, None] + offsets
+        inside = (offset >= 0) & (offset < self.lengths[rows].to(device)[:, None])
+        index = (self._starts[rows].to(device)[:, None] + offset).clamp(0, len(self._samples) - 1)
+        return _full_scale(self._samples[index]) * inside
+
+
+class PieceCut:
+    """`frames` frames of a centred front end, from as few samples as they depend on.
+
+    `offsets` are those samples relative to the centre of the first frame. The front end makes of them also frames that
+    see beyond the cut; calling this leaves them out.
+    """
+
+    def __init__(self, frontend: Any, frames: int, device: torch.device) -> None:
+        self.frontend, self.frames = frontend, frames
+        window, hop = frontend.window.numel(), frontend.hop_length
+        self._margin = -(-window // (2 * hop))
+        self.offsets = torch.arange(-self._margin * hop, (frames + self._margin - 1) * hop, device=device)
+        self.centre = window // 2  # of the first frame, from its first sample
+        self.span = (frames - 1) * hop + window  # from the first sample of the first frame to the last of the last
+
+    @torch.no_grad()
+    def __call__(self, segments: Tensor) -> Tensor:
+        """`[batch, offsets]` to `[batch, features, frames]`."""
+        return self.frontend(segments)[..., self._margin : self._margin + self.frames]
+
+
+def _full_scale(samples: Tensor) -> Tensor:
+    return samples.float() / 32768 if samples.dtype == torch.int16 else samples

@@ -1,0 +1,46 @@
+"""Clips described by a network that is not trained: its features at each place in frequency and time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from asdcli.errors import UserError
+from asdcli.training.reconstruction import moments
+from asdcli.training.task import Task
+from asdcli.training.views import Batch, View
+
+
+class LayerFeatures(Task):
+    """The network's features of standardised clips: the embedding `positions`, `[height, width, channels]`.
+
+    Each feature (mel bin) loses its mean and is divided by its deviation over the training clips, which are part of the
+    weights: networks for images expect values of that size. There is no loss; a stage with this task has `steps: 0`.
+
+    Args:
+        model: `[batch, frames, features]` to `[batch, height, width, channels]`.
+        view: whole clips, one example each.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, model: nn.Module, view: View) -> None:
+        super().__init__()
+        self.model = model
+        mean, deviation = moments(view, per_feature=True)
+        self.register_buffer("mean", mean.float())
+        self.register_buffer("deviation", deviation.float())
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        raise UserError(
+            "The task layer_features has nothing to train.", "Give its stage steps: 0; the network stays as it starts."
+        )
+
+    def embed(self, examples: Tensor) -> dict[str, Tensor]:
+        if len(examples) != 1:
+            raise UserError(
+                f"The task layer_features describes whole clips, but the recipe's view cuts one into {len(examples)}.",
+                "view: whole_clips",
+            )
+        return {"positions": self.model((examples - self.mean) / self.deviation)[0]}
