@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,9 +102,12 @@ def test_a_killed_training_ends_with_the_same_weights(undisturbed: Path, tmp_pat
     started = time.monotonic()
     start(undisturbed, "train").communicate()
     start_up_s = time.monotonic() - started
-    kills = kill_until_done(tmp_path, "train", random.Random(seed), start_up_s + 2.5, most=5)
+    training_s = 2.5
+    moments = random.Random(seed)
+    while kill_until_done(tmp_path, "train", moments, start_up_s + training_s, most=5) == 0:
+        shutil.rmtree(tmp_path / "root" / "runs")  # on a fast machine the training can be over before the first moment
+        training_s /= 2
     expected, resumed = tree_bytes(run_folder(undisturbed)), tree_bytes(run_folder(tmp_path))
-    assert kills > 0
     assert resumed["weights.safetensors"] == expected["weights.safetensors"]
     assert without_times(resumed["log.jsonl"]) == without_times(expected["log.jsonl"])
     assert resumed.keys() == expected.keys()

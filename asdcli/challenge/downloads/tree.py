@@ -54,7 +54,8 @@ class Tree:
             raise
         ready = staged.with_suffix(".ready")
         os.replace(staged, ready)
-        self._place(ready)
+        with self._lock:
+            self._place(ready)
         return unpacked
 
     def settle(self) -> None:
@@ -72,7 +73,8 @@ class Tree:
     def _place(self, ready: Path) -> None:
         """Move a complete staging in. May be cut off anywhere and called again: every step looks what is left to do.
 
-        The first part of a machine arrives with one rename, a second one with one rename for each entry.
+        The first part of a machine arrives with one rename, a second one with one rename for each entry; which is the
+        first is asked under the lock, since evaluation clips and additional training clips share a folder.
         """
         about = json.loads((ready / "note.json").read_text())
         part, machine, note = about["part"], about["machine"], about["note"]
@@ -85,8 +87,7 @@ class Tree:
                 if (target / name).is_dir():
                     os.replace(target / name, ready / f"old-{name}")
                 os.replace(ready / "tree" / name, target / name)
-        with self._lock:
-            _write(self._notes_file, {**self._notes(), f"{part}/{machine}": note})
+        _write(self._notes_file, {**self._notes(), f"{part}/{machine}": note})
         shutil.rmtree(ready)
 
     def _notes(self) -> dict[str, Any]:

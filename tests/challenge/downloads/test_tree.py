@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,24 @@ def test_two_zips_make_one_machine(tmp_path: Path, order: tuple[str, str]) -> No
     assert sorted(path.name for path in tree.folder.iterdir()) == ["downloaded.json", "eval_data"]
     assert tree.holds("train", "fan")
     assert tree.holds("eval", "fan")
+
+
+def test_two_zips_of_one_machine_at_the_same_moment(tmp_path: Path) -> None:
+    archives = {"train": tmp_path / "train.zip", "eval": tmp_path / "eval.zip"}
+    for part, files in (("train", {"fan/train/a.wav": b"a"}), ("eval", {"fan/test/b.wav": b"b"})):
+        archives[part].write_bytes(make_zip(files))
+    for turn in range(200):
+        tree = Tree(tmp_path / str(turn))
+        together = threading.Barrier(2, timeout=10)
+
+        def add_one(part: str, tree: Tree = tree, together: threading.Barrier = together) -> None:
+            together.wait()
+            tree.add(part, "fan", archives[part], lambda done: None)
+
+        with ThreadPoolExecutor(2) as threads:
+            for done in [threads.submit(add_one, part) for part in archives]:
+                done.result()
+        assert tree_bytes(tree.raw("eval")) == {"fan/train/a.wav": b"a", "fan/test/b.wav": b"b"}
     assert not tree.holds("dev", "fan")
 
 
