@@ -36,6 +36,7 @@ def evaluate(
     ] = None,
     data: options.Data = None,
     recipe: options.Recipe = None,
+    machine: options.Machine = None,
     member: options.Member = None,
     truth: Annotated[Path | None, typer.Option(help="Folder of the official ground-truth CSVs of an eval set.")] = None,
     set_name: options.Set = options.SetName.all,
@@ -60,8 +61,11 @@ def evaluate(
         edition, opened = _given(output, folders, data)
     else:
         edition, opened = _own(
-            output, data=data, recipe=recipe, members=member, seeds=seed, device=device, profile=profile
-        )
+            output, data=data, recipe=recipe, machines=machine, members=member, seeds=seed, device=device,
+            profile=profile,
+        )  # fmt: skip
+    if machine:
+        opened = [folder.only(machine) for folder in opened]
     results = stage.run(output.workspace, output.ui, edition, opened, truth, set_name.value, bootstrap)
     standings = stage.standings(results)
     documents = [{"system": r.system, "path": str(r.path), **r.evaluation.as_dict()} for r in results]

@@ -7,14 +7,15 @@ the set that its machine and section belong to.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from asdcli.challenge.editions import Edition, load_edition, set_of
 from asdcli.challenge.scorefiles import Unit, find_decision_files, find_score_files, read_values, stray_files
-from asdcli.errors import UserError
+from asdcli.errors import UserError, unknown
 from asdcli.pipeline.choices import choose_edition
 from asdcli.ui import Ui
 from asdcli.workspace import SETS, Workspace
@@ -36,6 +37,23 @@ class ScoreFolder:
     def family(self) -> Path:
         """The folder of the same system trained with any seed."""
         return _family(self.path)
+
+    def only(self, machines: Collection[str]) -> ScoreFolder:
+        """The same system on some machine types. Raises UserError when it has no scores of one of them."""
+
+        def kept(files: dict[Unit, Path]) -> dict[Unit, Path]:
+            return {unit: path for unit, path in files.items() if unit.machine in machines}
+
+        scored = {unit.machine for files in self.scores.values() for unit in files}
+        for machine in machines:
+            if machine not in scored:
+                raise unknown(f"machine in {self.path}", machine, sorted(scored))
+        return replace(
+            self,
+            scores={name: kept(files) for name, files in self.scores.items()},
+            decisions={name: kept(files) for name, files in self.decisions.items()},
+            train=kept(self.train),
+        )
 
     def read(self, set_name: str) -> dict[Unit, Values]:
         return {unit: read_values(path) for unit, path in self.scores.get(set_name, {}).items()}

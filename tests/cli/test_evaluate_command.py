@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from asdcli.challenge.editions import load_edition
 from asdcli.challenge.scorefiles import Unit, score_name, write_values
 from asdcli.cli.app import app, hoist_globals
+from asdcli.errors import UserError
 
 EDITION = load_edition("dcase2023")
 CLIPS = [
@@ -79,3 +80,11 @@ def test_other_clips_are_not_compared() -> None:
     document = json.loads(evaluate("weak/seed_0", "part", "--json"))
     assert document["comparison"][1]["difference"] is None
     assert "beyond noise" not in evaluate("weak/seed_0", "part")
+
+
+def test_one_machine_is_compared_alone() -> None:
+    document = json.loads(evaluate("weak/seed_0", "part", "--machine", "fan", "--json"))
+    assert list(document["machines"]) == ["fan"]
+    assert document["comparison"][1]["difference"] is not None
+    with pytest.raises(UserError, match="Known: fan"):
+        evaluate("weak/seed_0", "part", "--machine", "valve")
