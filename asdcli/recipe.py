@@ -2,7 +2,7 @@
 
 A recipe is a folder with `recipe.yaml` and, optionally, `<machine>.yaml` overlays that hold only what differs. What a
 machine and member run is the base laid over with, in this order: the edition's overlay, the member's overlay, the
-machine's file, the profile.
+machine's file, the profile, what the profile says of the member.
 """
 
 from __future__ import annotations
@@ -160,6 +160,8 @@ class Recipe:
         self._base = source.without(*head)
         for member in self.header.members:
             self._check_systems(self.resolve(member=member), member)
+        for profile in self.header.profiles:
+            _refuse_unknown(self._source.below("profiles", profile, "members"), self.header.members)
 
     def resolve(
         self, *, member: str, machine: str | None = None, edition: str | None = None, profile: str = "full"
@@ -173,7 +175,7 @@ class Recipe:
         overlay = self.folder / f"{machine}.yaml"
         if machine and machine != "recipe" and overlay.is_file():
             layers.append(load_yaml(overlay))
-        layers.append(self._source.below("profiles", profile))
+        layers += _profile_layers(self._source.below("profiles", profile), member)
         merged = self._base
         for layer in layers:
             _refuse_unknown(layer, Method.model_fields)
@@ -196,6 +198,11 @@ class Recipe:
                         f"{self.place('systems', name, 'weights', key)}: '{key}' is no member/detector of this recipe."
                         f"{did_you_mean(key, known)} Known: {', '.join(known)}."
                     )
+
+
+def _profile_layers(profile: Sourced, member: str) -> list[Sourced]:
+    """What a profile says of all members, then of this one."""
+    return [profile.without("members"), profile.below("members", member)]
 
 
 def recipe_names() -> list[str]:

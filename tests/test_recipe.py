@@ -241,6 +241,25 @@ def test_microphones_have_names(write: Callable[..., Path], given: str, channel:
     assert recipe.resolve(member="one", machine="fan").channel == channel
 
 
+def test_a_profile_may_say_more_of_one_member(write: Callable[..., Path]) -> None:
+    recipe = Recipe(write("{layers: 1}\n", "{layers: 1}\n    members: {two: {model: {layers: 2}}}\n"))
+    layers = {name: recipe.resolve(member=name, profile="smoke").model.params["layers"] for name in ("one", "two")}
+    assert layers == {"one": 1, "two": 2}
+
+
+def test_a_profile_knows_the_members(write: Callable[..., Path]) -> None:
+    folder = write("{layers: 1}\n", "{layers: 1}\n    members: {too: {}}\n")
+    assert "unknown key 'too'. Did you mean 'two'? Known: one, two." in refused(folder)
+
+
+@pytest.mark.parametrize("profile", ["full", *load_recipe("arcface_ensemble").header.profiles])
+def test_the_six_of_the_ensemble_differ_in_every_profile(profile: str) -> None:
+    recipe = load_recipe("arcface_ensemble")
+    methods = [recipe.resolve(member=member, profile=profile).training() for member in recipe.header.members]
+    assert len(methods) == 6
+    assert all(one != other for one, other in itertools.combinations(methods, 2))
+
+
 def test_an_overlay_can_name_another_component_and_another_length(write: Callable[..., Path]) -> None:
     new = "one:\n    frontend: {name: stft, n_fft: 256}\n    stages: {train: {epochs: null, steps: 7}}"
     method = Recipe(write("one: {}", new)).resolve(member="one")
