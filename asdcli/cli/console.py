@@ -30,10 +30,11 @@ class Settings:
 
 
 class Terminal(Ui):
-    """Draws what a stage says on stderr."""
+    """Draws what a stage says on stderr, and no sentence twice in one command."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._said: set[str] = set()
 
     def say(self, text: str) -> None:
         if not self.settings.quiet:
@@ -47,6 +48,9 @@ class Terminal(Ui):
         self._print(f"Note: {text}")
 
     def _print(self, text: str) -> None:
+        if text in self._said:
+            return
+        self._said.add(text)
         _stderr().print(text, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager

@@ -47,7 +47,8 @@ def run(selection: Selection) -> list[Done]:
             try:
                 done.append(_bring_up_to_date(selection, member, group, machines, device))
             except AsdError as error:
-                selection.ui.warn(f"{member} {group}: {error} {error.hint}")
+                if str(error) not in map(str, wrong):  # what is wrong for all machines is said once
+                    selection.ui.warn(f"{member} {group}: {error} {error.hint}")
                 failed.setdefault(member, []).append(group)
                 wrong.append(error)
     if not done and len({str(error) for error in wrong}) == 1:

@@ -223,6 +223,19 @@ def test_a_failed_training_leaves_the_others_usable(tree: Path, tmp_path: Path) 
         usable_members(select(Workspace(tree), Ui(), members=["wild"], **chosen))  # type: ignore[arg-type]
 
 
+def test_what_is_wrong_for_all_machines_is_said_once(tree: Path, tmp_path: Path) -> None:
+    shutil.copytree(RECIPES / "padim", tmp_path / "two")
+    path = tmp_path / "two" / "recipe.yaml"
+    path.write_text(path.read_text().replace("  imagenet: {}", "  imagenet: {model: {weights: away.pth}}"))
+    listener = Listener()
+    chosen = {"recipe": str(tmp_path / "two"), "device": "cpu", "set_name": "dev"}
+    left = usable_members(select(Workspace(tree), listener, **chosen))  # type: ignore[arg-type]
+    assert left.members == ("random",)
+    assert len([text for text in listener.heard if "There is no weight file" in text]) == 1
+    (summary,) = [text for text in listener.heard if "Training failed for imagenet (SynBearing, SynFan)" in text]
+    assert "Going on with random." in summary
+
+
 def test_a_classifier_with_two_stages_scores_the_demo_machines(tmp_path: Path) -> None:
     write_tree(tmp_path / "root", seconds=1.2)
     listener = Listener()
