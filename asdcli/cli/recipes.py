@@ -55,8 +55,6 @@ def _list(output: Output) -> None:
 def _show(
     output: Output, name: str, *, machine: str | None, member: str | None, data: str | None, profile: str
 ) -> None:
-    import yaml
-
     from asdcli.pipeline.describe import check_components, resolved
     from asdcli.recipe import load_recipe
 
@@ -67,4 +65,15 @@ def _show(
     document: dict[str, Any] = {"recipe": recipe.name, "title": recipe.header.title, "member": chosen}
     document |= {"cite": list(recipe.header.cite), **resolved(method)}
     if not output.json(document):
-        output.text(yaml.safe_dump(document, sort_keys=False, width=110).rstrip())
+        output.text(_yaml(document))
+
+
+def _yaml(document: dict[str, Any]) -> str:
+    """As YAML in which equal parts are written out each time."""
+    import yaml
+
+    class Plain(yaml.SafeDumper):
+        def ignore_aliases(self, data: object) -> bool:
+            return True
+
+    return yaml.dump(document, Dumper=Plain, sort_keys=False, width=110, default_flow_style=None).rstrip()

@@ -1,0 +1,23 @@
+"""`asd recipes`: what there is, and one recipe as it will run."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from asdcli.cli.app import app
+from asdcli.pipeline.describe import resolved
+from asdcli.recipe import load_recipe, recipe_names
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_is_shown_whole_and_without_cross_references(name: str) -> None:
+    recipe = load_recipe(name)
+    member = list(recipe.header.members)[-1]
+    shown = CliRunner().invoke(app, ["recipes", "show", name, "--member", member, "--profile", "smoke"]).stdout
+    assert "&id" not in shown
+    read = yaml.safe_load(shown)
+    assert (read.pop("recipe"), read.pop("member")) == (name, member)
+    method = yaml.safe_load(yaml.safe_dump(resolved(recipe.resolve(member=member, profile="smoke"))))
+    assert {key: read[key] for key in method} == method
