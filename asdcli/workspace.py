@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import asdcli
 from asdcli.errors import UserError
+from asdcli.files import write_atomic
 
 SETS = ("dev", "eval")
 
@@ -20,17 +20,6 @@ def digest(value: Any) -> str:
     """A short hash of anything JSON can hold, independent of the order of keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write so that a reader, or a kill, meets the old file or the new one and nothing between."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Workspace:

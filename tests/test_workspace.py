@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 
 import asdcli
 from asdcli.errors import UserError
-from asdcli.workspace import Made, Workspace, digest, fingerprint, open_root, write_atomic
+from asdcli.workspace import Made, Workspace, digest, fingerprint, open_root
 
 REPOSITORY = Path(__file__).parents[1]
 JSON = st.recursive(
@@ -58,42 +57,6 @@ def test_a_fingerprint_knows_the_version(monkeypatch: pytest.MonkeyPatch) -> Non
     assert before == fingerprint({"recipe": 1}) != fingerprint({"recipe": 2})
     monkeypatch.setattr(asdcli, "__version__", "0.0.0")
     assert fingerprint({"recipe": 1}) != before
-
-
-# --- writing --------------------------------------------------------------------------------------------------------
-
-
-def test_write_atomic_writes_and_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "file"
-    write_atomic(path, b"one")
-    write_atomic(path, b"two")
-    assert path.read_bytes() == b"two"
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
-    (tmp_path / "taken" / "inner").mkdir(parents=True)
-    with pytest.raises(OSError, match="taken"):
-        write_atomic(tmp_path / "taken", b"one")
-    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
-
-
-def test_a_reader_never_meets_half_a_file(tmp_path: Path) -> None:
-    path, size, done = tmp_path / "file", 1 << 20, threading.Event()
-    write_atomic(path, b"a" * size)
-
-    def write() -> None:
-        for letter in (b"b", b"c", b"d") * 5:
-            write_atomic(path, letter * size)
-        done.set()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    while not done.is_set():
-        content = path.read_bytes()
-        assert len(content) == size
-        assert len(set(content)) == 1
-    writer.join()
 
 
 # --- what is there --------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.store import Store
 from asdcli.components import Component, build, check
 from asdcli.errors import UserError, WorkError
+from asdcli.files import replacing
 
 FORMAT = 1  # of the cache; to be raised when a front end is corrected
 BATCH_SAMPLES = 1 << 21  # 8 MiB of float32 in, a few times that out: enough for the GPU, not too much for a laptop
@@ -85,13 +85,11 @@ def _compute(
     device: torch.device,
     progress: Callable[[int], None] | None,
 ) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     row_bytes = module.n_features * 4
     done = 0
     try:
         # Plain writes, not a memory map: a full disk is then an error to report and not a SIGBUS.
-        with temporary.open("wb") as file, torch.inference_mode():
+        with replacing(path) as temporary, temporary.open("wb") as file, torch.inference_mode():
             for indices, waveforms in store.batches(channel, BATCH_SAMPLES):
                 features = module(torch.from_numpy(waveforms).to(device)).transpose(1, 2).contiguous().cpu().numpy()
                 for clip, values in zip(indices, features, strict=True):
@@ -100,9 +98,6 @@ def _compute(
                 done += len(indices)
                 if progress:
                     progress(done)
-        os.replace(temporary, path)
     except OSError as error:
         needed = int(offsets[-1]) * row_bytes >> 20
         raise WorkError(f"Cannot write the features to {path.parent} ({needed} MB): {error.strerror}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 
 from asdcli.challenge.editions import Edition
 from asdcli.errors import UserError, WorkError
+from asdcli.files import replacing
 
 _FIELDS = {"{section}": r"(?P<section>\d{2})", "{domain}": "(?P<domain>source|target)"} | {
     "{machine}": "(?P<machine>.+)",
@@ -141,15 +141,9 @@ def write_values(path: Path, names: Sequence[str], values: Iterable[float]) -> N
 
 
 def write_rows(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Write rows as CSV under a temporary name beside `path` and rename, so that no half file is ever seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    """Write rows as CSV, in one step."""
+    with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def _find(folder: Path, edition: Edition, templates: tuple[str, ...]) -> dict[Unit, Path]:

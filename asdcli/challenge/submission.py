@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from asdcli.challenge.editions import Edition
 from asdcli.challenge.meta import dump_meta, parse_label
 from asdcli.challenge.scorefiles import Unit, decision_name, score_name
 from asdcli.errors import UserError
+from asdcli.files import replacing
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # one time for all files, so that equal systems give equal zips
 
@@ -47,18 +47,13 @@ def write_package(
         files |= _system_files(edition, system)
     if report_pdf is not None:
         files[f"task2/{team}_task2.technical_report.pdf"] = _read(report_pdf)
-    out_dir.mkdir(parents=True, exist_ok=True)
     path = out_dir / f"{team}.zip"
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as draft:
         _write_zip(draft, files)
         errors = check_package(draft, edition, expected).errors
         if errors:
             lines = [f"{e.where.replace(draft.name, path.name)}: {e.text}" for e in errors]
             raise UserError("The package would not be valid, so it was not written:\n  " + "\n  ".join(lines))
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
     return path
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from asdcli.errors import UserError, unknown
+from asdcli.files import write_atomic
 from asdcli.pipeline.aligned import NORMS, Norm
-from asdcli.workspace import write_atomic
 from asdcli.yamlfile import Sourced, load_yaml
 
 FILE = "weights.yaml"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import time
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,6 +11,7 @@ from typing import Any
 import torch
 
 from asdcli.errors import WorkError
+from asdcli.files import replacing
 
 OVERHEAD = 0.02  # share of the time that saving may take
 SHORTEST_S = 0.5
@@ -41,18 +40,13 @@ class Checkpoint:
 
     def save(self, state: dict[str, Any]) -> None:
         began = time.monotonic()
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({**state, "fingerprint": self.fingerprint}, temporary)
-            os.replace(temporary, self.path)
+            with replacing(self.path) as temporary:
+                torch.save({**state, "fingerprint": self.fingerprint}, temporary)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
             raise WorkError(
                 f"Cannot save the checkpoint {self.path}: {error}.", "Free some space; then the same command goes on."
             ) from error
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - began
 

@@ -13,6 +13,7 @@ from typing import Any
 from asdcli.challenge.downloads.archives import DamagedError, Unpacked, below, unpack
 from asdcli.challenge.downloads.counts import set_of_part
 from asdcli.errors import UserError
+from asdcli.files import write_atomic
 
 
 class Tree:
@@ -87,7 +88,8 @@ class Tree:
                 if (target / name).is_dir():
                     os.replace(target / name, ready / f"old-{name}")
                 os.replace(ready / "tree" / name, target / name)
-        _write(self._notes_file, {**self._notes(), f"{part}/{machine}": note})
+        notes = {**self._notes(), f"{part}/{machine}": note}
+        write_atomic(self._notes_file, json.dumps(notes, indent=1).encode())
         shutil.rmtree(ready)
 
     def _notes(self) -> dict[str, Any]:
@@ -110,9 +112,3 @@ def _keep_foreign_files(target: Path, staged: Path, entries: Iterable[str]) -> N
         for path in (target / name).rglob("*") if (target / name).is_dir() else ():
             if path.is_file() and not (staged / path.relative_to(target)).exists():
                 raise UserError(f"{path} does not come from the organisers' zip.", "Move it away, then try again.")
-
-
-def _write(path: Path, document: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(document, indent=1))
-    os.replace(temporary, path)

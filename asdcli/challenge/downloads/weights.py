@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +12,7 @@ import yaml
 from asdcli.challenge.downloads.part import Wanted, mismatch
 from asdcli.challenge.downloads.transport import Line, Say, StoppedError
 from asdcli.errors import UserError, WorkError, unknown
+from asdcli.files import replacing
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,7 @@ def take_weights(weights: Weights, source: Path, folder: Path) -> None:
         raise UserError(f"There is no file {source}.")
     if fault := mismatch(source, weights.size, {"sha256": weights.sha256}):
         raise UserError(f"{source} is not {weights.file}: {fault}.", f"It is published at {weights.page}.")
-    folder.mkdir(parents=True, exist_ok=True)
-    copy = folder / f".{weights.file}.{os.getpid()}.tmp"
-    try:
+    with replacing(folder / weights.file) as copy:
         shutil.copyfile(source, copy)
         if fault := mismatch(copy, weights.size, {"sha256": weights.sha256}):
             raise WorkError(f"{source} was not copied faithfully: {fault}.")
-        os.replace(copy, folder / weights.file)
-    finally:
-        copy.unlink(missing_ok=True)
