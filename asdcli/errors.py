@@ -39,3 +39,8 @@ def unknown(kind: str, word: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not in a list: names the list and the nearest entry."""
     names = list(known)
     return UserError(f"Unknown {kind} '{word}'.{did_you_mean(word, names)} Known: {', '.join(names)}.")
+
+
+def reason(error: OSError) -> str:
+    """The system's own words for what went wrong, without number and path."""
+    return (error.strerror or str(error)).lower()

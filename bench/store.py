@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 
 from asdcli.audio.clips import scan_clips
-from asdcli.audio.store import build_store
+from asdcli.audio.packing import build_store
 from asdcli.challenge.editions import load_edition
 
 

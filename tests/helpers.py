@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from asdcli.audio.clips import ClipTable
+
 RATE = 16_000
 MACHINES = {"dev": {"SynBearing": ("00",), "SynFan": ("00", "01")}, "eval": {"SynPump": ("00",)}}
 
@@ -14,6 +16,28 @@ MACHINES = {"dev": {"SynBearing": ("00",), "SynFan": ("00", "01")}, "eval": {"Sy
 def write_clip(path: Path, samples: np.ndarray, rate: int = RATE, subtype: str = "PCM_16") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, samples, rate, subtype=subtype)
+
+
+def noise(n: int, channels: int = 1, seed: int = 0) -> np.ndarray:
+    """White noise, int16 [n, channels]."""
+    return np.random.default_rng(seed).integers(-32768, 32768, (n, channels)).astype(np.int16)
+
+
+def fan_clips(raw: Path) -> ClipTable:
+    """All wav files of `fan`, without the name patterns of an edition."""
+    names = sorted(path.name for path in (raw / "fan" / "train").glob("*.wav"))
+    n = len(names)
+    return ClipTable.from_columns(
+        {
+            "path": [f"fan/train/{name}" for name in names],
+            "machine": ["fan"] * n,
+            "section": ["00"] * n,
+            "domain": ["source"] * n,
+            "split": ["train"] * n,
+            "label": [0] * n,
+            "attributes": [{"speed": str(i)} for i in range(n)],
+        }
+    )
 
 
 def machine_sound(seed: int, pitch: float, seconds: float = 0.4, knock: bool = False) -> np.ndarray:

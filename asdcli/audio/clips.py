@@ -13,7 +13,7 @@ import numpy as np
 from asdcli.challenge.attributes import clip_stem, read_attributes
 from asdcli.challenge.clipnames import parse_clip_name
 from asdcli.challenge.editions import Edition
-from asdcli.errors import UserError, unknown
+from asdcli.errors import UserError, reason, unknown
 
 _SPLIT_FOLDERS = ("train", "test", "source_test", "target_test", "supplemental")
 _SYSTEM_FILES = ("thumbs.db", "desktop.ini")
@@ -155,5 +155,5 @@ def _listing(folder: Path) -> tuple[list[str], list[str]]:
                 if not entry.name.startswith(".") and entry.name.lower() not in _SYSTEM_FILES:
                     (folders if entry.is_dir() else files).append(entry.name)
     except OSError as error:
-        raise UserError(f"{folder} cannot be read: {(error.strerror or str(error)).lower()}.") from None
+        raise UserError(f"{folder} cannot be read: {reason(error)}.") from None
     return sorted(folders), sorted(files)

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 import soundfile as sf
 
-from asdcli.errors import UserError
+from asdcli.errors import UserError, reason
 
 SAMPLING_RATE_HZ = 16_000
 _RATES_HZ = (1_000, 1_000_000)  # beyond these a header is broken, and the filter of a resampler can be of any length
@@ -92,7 +92,7 @@ def _checked(path: str | Path) -> str | io.BytesIO:
         with open(path, "rb") as file:
             return _check_sizes(path, file, os.fstat(file.fileno()).st_size)
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
+        raise UserError(f"{path} cannot be read: {reason(error)}.") from None
 
 
 def _check_sizes(path: str | Path, file: BinaryIO, file_bytes: int) -> str | io.BytesIO:

@@ -18,7 +18,7 @@ from asdcli.challenge.downloads.transport import Line, NotThereError, StoppedErr
 from asdcli.challenge.downloads.tree import Tree
 from asdcli.challenge.downloads.truth import fetch_truth, gaps, sources
 from asdcli.challenge.editions import Edition, load_common
-from asdcli.errors import AsdError, UserError, WorkError, unknown
+from asdcli.errors import AsdError, UserError, WorkError, reason, unknown
 from asdcli.pipeline.verify import Check, check
 from asdcli.ui import Progress, Ui
 from asdcli.workspace import Workspace
@@ -326,5 +326,5 @@ def truth_page(edition: Edition) -> str:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError):
-        return f"Cannot write {error.filename or 'here'}: {(error.strerror or str(error)).lower()}."
+        return f"Cannot write {error.filename or 'here'}: {reason(error)}."
     return str(error)

@@ -9,7 +9,8 @@ import numpy as np
 
 from asdcli.audio.clips import ClipTable, concat, scan_clips
 from asdcli.audio.features import Features, cached_features
-from asdcli.audio.store import Store, build_store
+from asdcli.audio.packing import build_store
+from asdcli.audio.store import Store
 from asdcli.pipeline.selection import Done, Selection
 from asdcli.recipe import Method
 from asdcli.training import VIEWS

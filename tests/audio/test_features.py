@@ -20,7 +20,8 @@ from helpers import write_clip
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.features import Features, cached_features, feature_key
 from asdcli.audio.frontends import FRONTENDS
-from asdcli.audio.store import Store, build_store
+from asdcli.audio.packing import build_store
+from asdcli.audio.store import Store
 from asdcli.components import Component, build
 from asdcli.errors import UserError, WorkError
 

@@ -32,7 +32,7 @@ def test_the_chain_runs_on_real_clips_of_2020(real_dir: Path, tmp_path: Path) ->
 @pytest.mark.parametrize("channel", [0, 7, "mean", "difference"])
 def test_eight_channels_with_an_explicit_choice(real_dir: Path, tmp_path: Path, channel: int | str) -> None:
     from asdcli.audio.clips import scan_clips
-    from asdcli.audio.store import build_store
+    from asdcli.audio.packing import build_store
 
     raw = tmp_path / "raw" / "fan" / "train"
     raw.mkdir(parents=True)
