@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import soundfile
 
 from asdcli.audio.clips import ClipTable
 
+README = Path(__file__).parent.parent / "README.md"
 RATE = 16_000
 MACHINES = {"dev": {"SynBearing": ("00",), "SynFan": ("00", "01")}, "eval": {"SynPump": ("00",)}}
 
@@ -72,6 +74,12 @@ def write_tree(root: Path, train: int = 6, test: int = 4, seconds: float = 0.4) 
                                 name = f"section_{section}_{index + offset:04d}.wav"
                             sound = machine_sound(seed, pitch, seconds, knock=label == "anomaly")
                             write_clip(folder / "test" / name, sound)
+
+
+def readme_commands() -> list[list[str]]:
+    """The commands of each of the README's blocks, without their comments."""
+    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
+    return [[line.split("  # ")[0].strip() for line in block.splitlines() if line] for block in blocks]
 
 
 def tree_bytes(folder: Path) -> dict[str, bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import machine_sound, write_clip
+from helpers import machine_sound, readme_commands, write_clip
 from server import running, stock
 
 from asdcli.challenge.editions import load_edition
@@ -22,8 +21,8 @@ from asdcli.challenge.truth import truth_from_clips, write_truth
 from asdcli.recipe import RECIPES
 
 REPOSITORY = Path(__file__).parent.parent
-BLOCKS = re.findall(r"```sh\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
-COMMANDS = [line.split("  # ")[0].strip() for block in BLOCKS for line in block.splitlines() if line.startswith("asd ")]
+# The first block is the promise of cli/test_promise.py.
+COMMANDS = [command for block in readme_commands()[1:] for command in block if command.startswith("asd ")]
 
 
 def what_the_reader_has(folder: Path) -> None:
@@ -66,7 +65,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_readme_shows_every_command() -> None:
     shown = {shlex.split(command)[1] for command in COMMANDS}
     assert shown >= {"download", "train", "embed", "score", "ensemble", "evaluate", "package-submission"}
-    assert shown >= {"recipes", "doctor"}
+    assert shown >= {"plot", "recipes", "doctor"}
 
 
 def test_the_demo_script_runs_the_commands_of_the_readme() -> None:

@@ -1,15 +1,16 @@
-"""The three lines that we promise, on an edition fetched from a (local) server; only the profile is small."""
+"""The three lines that the README begins with, on an edition from a (local) server; only the profile is small."""
 
 from __future__ import annotations
 
 import io
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import soundfile
-from helpers import RATE, machine_sound, tree_bytes
+from helpers import RATE, machine_sound, readme_commands, tree_bytes
 from server import Server, make_zip, official_files, running
 
 from asdcli.challenge.editions import Edition, load_edition
@@ -61,9 +62,11 @@ def test_download_train_ensemble(server: Server, asd: Callable, tmp_path: Path) 
         server.records[archive.record][archive.zips[MACHINE]] = make_zip(files)
     server.pages["/Kota-Dohi/dcase2022_evaluator/zip/HEAD"] = official_truth(tmp_path / "official", edition)
 
-    asd("download", "dcase2022", "--machine", MACHINE, ASD_MIRROR=server.url)
-    asd("train", "--recipe", "arcface_ensemble", "--profile", "smoke")
-    done = json.loads(asd("ensemble", "--grid", "--step", "0.5", "--profile", "smoke", "--json").stdout)
+    download, train, ensemble = (shlex.split(command)[1:] for command in readme_commands()[0])
+    assert (download[0], train[0], ensemble[0]) == ("download", "train", "ensemble")
+    asd(*download, "--machine", MACHINE, ASD_MIRROR=server.url)
+    asd(*train, "--profile", "smoke")
+    done = json.loads(asd(*ensemble, "--step", "0.5", "--profile", "smoke", "--json").stdout)
 
     folder = tmp_path / "asd_work" / "ensembles" / "arcface_ensemble@smoke" / "dcase2022"
     for part, sections in (("dev", edition.sections["dev"]), ("eval", edition.sections["eval"])):
