@@ -30,13 +30,14 @@ def draw(curves: Curves) -> bytes:
     panels[0].set_ylabel("loss")
     panels[0].legend()
     if watched:
-        (line,) = panels[1].plot(numbers, curves.values("separability"), color="tab:purple", label="separability")
-        panels[1].axhline(0, color="0.7", lw=0.8)
-        panels[1].set_ylabel("separability: anomalous - normal")
-        beside = panels[1].twinx()
-        (other,) = beside.plot(numbers, curves.values("auc"), color="tab:green", label="AUC")
-        beside.set_ylabel("AUC of the loss")
-        panels[1].legend(handles=[line, other])
+        apart, ranked = panels[1], panels[1].twinx()
+        apart.axhline(0, color="0.7", lw=0.8)
+        for axes, name, label, colour in (
+            (apart, "separability", "separability: anomalous - normal", "tab:purple"),
+            (ranked, "auc", "AUC of the loss", "tab:brown"),
+        ):
+            axes.plot(numbers, curves.values(name), color=colour)
+            axes.set_ylabel(label, color=colour)
     for panel in panels:
         for stage, start in curves.stage_starts.items():
             if start:
