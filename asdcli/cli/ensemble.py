@@ -90,7 +90,7 @@ def ensemble(
     if folders:
         if system is not None:
             raise UserError("--system names a system of a recipe; folders have weights.", "--weight, or --weights FILE")
-        edition, fused, systems = _fuse_given(output, folders, data, choice, used_norm, out)
+        edition, fused, systems = _fuse_given(output, folders, data, machine, choice, used_norm, out)
     else:
         from asdcli.pipeline.systems import ensemble_folder, fuse_recipe, named_system
 
@@ -147,13 +147,18 @@ def _pair(text: str) -> tuple[str, float]:
 
 
 def _fuse_given(
-    output: Output, paths: list[Path], data: str | None, choice: Choice, norm: Norm, out: Path | None
+    output: Output,
+    paths: list[Path],
+    data: str | None,
+    machines: list[str] | None,
+    choice: Choice,
+    norm: Norm,
+    out: Path | None,
 ) -> tuple[Edition, Fused, list[ScoreFolder]]:
     from asdcli.pipeline import ensemble as stage
-    from asdcli.pipeline.scorefolders import edition_or_choice, open_score_folder
+    from asdcli.pipeline.scorefolders import open_score_folders
 
-    edition = edition_or_choice(output.workspace, output.ui, paths, data)
-    systems = [open_score_folder(output.workspace, output.ui, path, edition) for path in paths]
+    edition, systems = open_score_folders(output.workspace, output.ui, paths, data, machines)
     place = out or output.workspace.ensemble("folders") / edition.name
     with output.workspace.lock(place):
         return edition, stage.run(output.ui, edition, systems, choice, norm, place), systems

@@ -58,14 +58,14 @@ def evaluate(
 
     output: Output = context.obj
     if folders:
-        edition, opened = _given(output, folders, data)
+        from asdcli.pipeline.scorefolders import open_score_folders
+
+        edition, opened = open_score_folders(output.workspace, output.ui, folders, data, machine)
     else:
         edition, opened = _own(
             output, data=data, recipe=recipe, machines=machine, members=member, seeds=seed, device=device,
             profile=profile,
         )  # fmt: skip
-    if machine:
-        opened = [folder.only(machine) for folder in opened]
     results = stage.run(output.workspace, output.ui, edition, opened, truth, set_name.value, bootstrap)
     standings = stage.standings(results)
     documents = [{"system": r.system, "path": str(r.path), **r.evaluation.as_dict()} for r in results]
@@ -86,13 +86,6 @@ def evaluate(
         _draw_comparison(output, comparison)
 
 
-def _given(output: Output, paths: list[Path], data: str | None) -> tuple[Edition, list[ScoreFolder]]:
-    from asdcli.pipeline.scorefolders import edition_or_choice, open_score_folder
-
-    edition = edition_or_choice(output.workspace, output.ui, paths, data)
-    return edition, [open_score_folder(output.workspace, output.ui, path, edition) for path in paths]
-
-
 def _own(output: Output, seeds: list[int], **chosen: Any) -> tuple[Edition, list[ScoreFolder]]:
     """The scores of the recipe's members, brought up to date, and its ensemble if there is one of all of them.
 
@@ -107,7 +100,8 @@ def _own(output: Output, seeds: list[int], **chosen: Any) -> tuple[Edition, list
     whole = selection.members == tuple(selection.recipe.header.members) and len(set(seeds)) == 1
     if whole and ensemble_folder(selection).is_dir():
         folders.append(current_ensemble(selection))
-    return selection.edition, folders
+    machines = chosen["machines"]
+    return selection.edition, [folder.only(machines) for folder in folders] if machines else folders
 
 
 RANKING = {

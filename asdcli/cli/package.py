@@ -65,12 +65,13 @@ def package_submission(
         raise UserError("A package needs --label and at least one --author.", "asd package-submission --help")
     from asdcli.challenge.meta import parse_author, parse_label
     from asdcli.pipeline import package as stage
+    from asdcli.pipeline.scorefolders import open_score_folders
 
     parse_label(label)
     authors = [parse_author(text) for text in author]
     description: dict[str, Any] = {}
     if folders:
-        edition, opened = _given(output, folders, data)
+        edition, opened = open_score_folders(output.workspace, output.ui, folders, data)
         title, counted = folders[0].name, None
     else:
         selection = options.selection_of(output, recipe=recipe, data=data, seed=seed, device=device, profile=profile)
@@ -85,13 +86,6 @@ def package_submission(
     )
     path, found = stage.run(output.workspace, output.ui, edition, opened, label, about, report)
     _draw(output, found, f"Package: {path}")
-
-
-def _given(output: Output, paths: list[Path], data: str | None) -> tuple[Edition, list[ScoreFolder]]:
-    from asdcli.pipeline.scorefolders import edition_or_choice, open_score_folder
-
-    edition = edition_or_choice(output.workspace, output.ui, paths, data)
-    return edition, [open_score_folder(output.workspace, output.ui, path, edition) for path in paths]
 
 
 def _ensemble(selection: Selection) -> tuple[Edition, list[ScoreFolder], int, dict[str, Any]]:

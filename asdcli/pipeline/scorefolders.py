@@ -86,7 +86,16 @@ def open_score_folder(workspace: Workspace, ui: Ui, path: Path, edition: Edition
     return ScoreFolder(_name(workspace, path), path, scores, decisions, train)
 
 
-def edition_or_choice(workspace: Workspace, ui: Ui, paths: list[Path], data: str | None) -> Edition:
+def open_score_folders(
+    workspace: Workspace, ui: Ui, paths: list[Path], data: str | None, machines: Collection[str] | None = None
+) -> tuple[Edition, list[ScoreFolder]]:
+    """Any folders of score files, of all machine types or of some, and the edition they are of."""
+    edition = _edition(workspace, ui, paths, data)
+    folders = [open_score_folder(workspace, ui, path, edition) for path in paths]
+    return edition, [folder.only(machines) for folder in folders] if machines else folders
+
+
+def _edition(workspace: Workspace, ui: Ui, paths: list[Path], data: str | None) -> Edition:
     """The edition that is named, or that the folders' place under the root tells, or that is chosen by default."""
     if data is not None:
         return load_edition(data, own=workspace.data(data).is_dir())

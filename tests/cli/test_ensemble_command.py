@@ -147,3 +147,11 @@ def test_the_recipe_keeps_the_way_its_ensemble_was_made(tree: Path) -> None:
     assert fused["official_score"] == pytest.approx(made["grid"], abs=1e-12)
     plain = json.loads(invoke("ensemble", "--system", "mse", *recipe))
     assert plain["weights"] == {"ae/mse": 1.0, "ae/mahalanobis": 0.0}
+
+
+def test_one_machine_of_folders_that_do_not_hold_the_same(scores: Path) -> None:
+    (scores / "two" / score_name(EDITION, Unit("valve", "00"))).unlink()
+    with pytest.raises(UserError, match="do not hold the same files: valve section 00"):
+        fuse("--norm", "none", "--out", "fused")
+    fuse("--norm", "none", "--out", "fused", "--machine", "fan")
+    assert {path.name.split("_")[2] for path in (scores / "fused").rglob("*.csv")} == {"fan"}
