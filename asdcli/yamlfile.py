@@ -44,7 +44,8 @@ class Sourced:
         )
 
     def overlaid(self, top: Sourced) -> Sourced:
-        """This document with `top` laid over it: mappings merge, everything else is replaced.
+        """This document with `top` laid over it: mappings merge, everything else is replaced, and null in the place of
+        a mapping takes it away.
 
         A mapping that names another component (`name:` differs) replaces the old one whole, since the parameters of
         one component mean nothing to another.
@@ -58,7 +59,10 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in top.items():
         old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        if isinstance(old, dict) and value is None:
+            del merged[key]
+        else:
+            merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
 
 

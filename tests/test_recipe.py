@@ -241,6 +241,13 @@ def test_microphones_have_names(write: Callable[..., Path], given: str, channel:
     assert recipe.resolve(member="one", machine="fan").channel == channel
 
 
+def test_a_profile_may_take_a_detector_away_but_not_all(write: Callable[..., Path]) -> None:
+    folder = write("{layers: 1}\n", "{layers: 1}\n    detectors: {mahalanobis: null}\n")
+    assert list(Recipe(folder).resolve(member="one", profile="smoke").detectors) == ["mse"]
+    (folder / "fan.yaml").write_text("detectors: {mse: null}")
+    assert "detectors is {}" in refused(folder, member="one", machine="fan", profile="smoke")
+
+
 def test_a_profile_may_say_more_of_one_member(write: Callable[..., Path]) -> None:
     recipe = Recipe(write("{layers: 1}\n", "{layers: 1}\n    members: {two: {model: {layers: 2}}}\n"))
     layers = {name: recipe.resolve(member=name, profile="smoke").model.params["layers"] for name in ("one", "two")}

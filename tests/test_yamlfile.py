@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asdcli.errors import UserError
@@ -37,8 +37,9 @@ def leaves(tree: dict[str, Any], above: KeyPath = ()) -> dict[KeyPath, Any]:
 
 
 def at(tree: Any, path: KeyPath) -> Any:
+    """The value there; None where there is none."""
     for key in path:
-        tree = tree[key]
+        tree = tree.get(key) if isinstance(tree, dict) else None
     return tree
 
 
@@ -181,6 +182,7 @@ def test_nothing_laid_over_changes_nothing(tree: dict[str, Any]) -> None:
 
 
 @given(TREE, TREE)
+@example({"a": {"b": {"c": 1}}}, {"a": {"b": None}})
 def test_an_overlay_says_what_differs_and_the_rest_stays(base: dict[str, Any], top: dict[str, Any]) -> None:
     before = copy.deepcopy((base, top))
     merged = Sourced(base).overlaid(Sourced(top)).data
@@ -193,10 +195,15 @@ def test_an_overlay_says_what_differs_and_the_rest_stays(base: dict[str, Any], t
         touched = path in above or any(path[:length] in leaves(top) for length in range(1, len(path)))
         if not touched:
             assert at(merged, path) == value
-    assert set(leaves(merged)) <= set(leaves(base)) | set(leaves(top))
+    emptied = {path[:length] for path in leaves(base) for length in range(1, len(path))}  # by a null inside
+    assert set(leaves(merged)) <= set(leaves(base)) | set(leaves(top)) | emptied
+    for path, value in leaves(top).items():
+        if value is None and isinstance(at(base, path), dict):
+            assert path[-1] not in (at(merged, path[:-1]) or {})
 
 
 @given(TREE, TREE)
+@example({"a": {"b": {"c": 1}}}, {"a": {"b": None}})
 def test_a_value_of_the_result_stands_where_its_layer_says(base: dict[str, Any], top: dict[str, Any]) -> None:
     layers = [
         Sourced(tree, {path[:n]: f"{name} {path[:n]}" for path in leaves(tree) for n in range(1, len(path) + 1)})
@@ -222,10 +229,10 @@ def test_the_same_component_keeps_its_other_parameters() -> None:
         assert base.overlaid(Sourced({"model": top})).data == {"model": {"name": "one", "width": 3, "depth": 4}}
 
 
-def test_null_takes_a_value_away_and_lists_are_replaced() -> None:
-    base = Sourced({"validation": {"fraction": 0.1}, "freeze": ["a", "b"]})
-    merged = base.overlaid(Sourced({"validation": None, "freeze": ["c"]}))
-    assert merged.data == {"validation": None, "freeze": ["c"]}
+def test_null_takes_a_mapping_away_and_other_values_are_replaced() -> None:
+    base = Sourced({"stages": {"first": {"epochs": 1}, "second": {}}, "epochs": 1, "freeze": ["a", "b"]})
+    merged = base.overlaid(Sourced({"stages": {"second": None}, "epochs": None, "freeze": ["c"]}))
+    assert merged.data == {"stages": {"first": {"epochs": 1}}, "epochs": None, "freeze": ["c"]}
 
 
 def test_what_is_missing_everywhere_is_missing_in_the_base(tmp_path: Path) -> None:

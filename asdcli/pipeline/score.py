@@ -106,7 +106,6 @@ def _write(
     for unit, rows in units_of(edition, clips).items():
         names = [clip_name(path) for path in clips.path[rows]]
         path = folder / part / score_name(edition, unit)
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_values(path, names, scores[rows])
         written.append(f"{part}/{path.name}")
         if edition.decision_file and part != "train":
