@@ -17,9 +17,9 @@ from asdcli.training.seeds import generator
 PIECES = toys.pieces()
 
 
-def sampler(name: str, examples: list[int], batch_size: int) -> Any:
+def sampler(name: str, examples: list[int], batch_size: int, **params: Any) -> Any:
     view = toys.view() if name == "shuffle" else PIECES
-    return build(SAMPLERS, "sampler", Component(name=name), view, torch.tensor(examples), batch_size)
+    return build(SAMPLERS, "sampler", Component(name=name, **params), view, torch.tensor(examples), batch_size)
 
 
 def epoch(chosen: Any, number: int = 0, skip: int = 0) -> list[list[int]]:
@@ -60,6 +60,19 @@ def test_shuffle_draws_every_example_once(examples: list[int], batch_size: int) 
     left_out = len(examples) > batch_size > 1 and len(examples) % batch_size == 1
     assert len(drawn) == len(set(drawn)) == len(examples) - left_out
     assert set(drawn) <= set(examples)
+
+
+@given(examples=SUBSETS, batch_size=st.integers(2, 30))
+def test_even_batches_differ_by_one_example_at_most(examples: list[int], batch_size: int) -> None:
+    chosen = sampler("shuffle", examples, batch_size, even=True)
+    batches = epoch(chosen)
+    sizes = [len(batch) for batch in batches]
+    assert len(batches) == chosen.batches
+    assert max(sizes) <= batch_size
+    assert max(sizes) - min(sizes) <= 1
+    assert min(sizes) > 1 or len(sizes) == 1
+    assert len(examples) - sum(sizes) <= (batch_size == 2)
+    assert epoch(chosen, skip=1) == batches[1:]
 
 
 def test_shuffle_leaves_a_last_batch_of_one_out_but_no_other() -> None:
