@@ -212,7 +212,7 @@ def test_a_stalled_line_is_left_and_taken_up_again(server: Server, line: Line, t
     began = time.monotonic()
     line.fetch(wanted(tmp_path))
     assert right(tmp_path)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # at 20 bytes a second it would be hours
 
 
 @pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/octet-stream"])
@@ -331,7 +331,7 @@ def test_the_flag_ends_a_wait_at_once(server: Server, line: Line, tmp_path: Path
     began = time.monotonic()
     with pytest.raises(StoppedError):
         line.fetch(wanted(tmp_path))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
 
 
 def test_redirects_are_followed_with_their_range(server: Server, line: Line, tmp_path: Path) -> None:
