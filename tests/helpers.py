@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
+from typer.testing import CliRunner
 
 from asdcli.audio.clips import ClipTable
+from asdcli.cli.app import app, hoist_globals
 
 README = Path(__file__).parent.parent / "README.md"
 RATE = 16_000
@@ -23,6 +26,11 @@ def write_clip(path: Path, samples: np.ndarray, rate: int = RATE, subtype: str =
 def noise(n: int, channels: int = 1, seed: int = 0) -> np.ndarray:
     """White noise, int16 [n, channels]."""
     return np.random.default_rng(seed).integers(-32768, 32768, (n, channels)).astype(np.int16)
+
+
+def write_fan(raw: Path, name: str, samples: np.ndarray, *rate: int, **form: Any) -> None:
+    """A training clip of the machine `fan`."""
+    write_clip(raw / "fan" / "train" / name, samples, *rate, **form)
 
 
 def fan_clips(raw: Path) -> ClipTable:
@@ -74,6 +82,15 @@ def write_tree(root: Path, train: int = 6, test: int = 4, seconds: float = 0.4) 
                                 name = f"section_{section}_{index + offset:04d}.wav"
                             sound = machine_sound(seed, pitch, seconds, knock=label == "anomaly")
                             write_clip(folder / "test" / name, sound)
+
+
+def invoke(*arguments: str | Path) -> str:
+    """stdout of `asd ...` in this process; errors are raised."""
+    command = hoist_globals(list(map(str, arguments)))
+    found = CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
+    if found.exception is not None:
+        raise found.exception
+    return found.stdout
 
 
 def readme_commands() -> list[list[str]]:

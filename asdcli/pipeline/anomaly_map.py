@@ -190,7 +190,7 @@ def _map(fitted: FittedSection, embedded: Embedded, row: int) -> tuple[np.ndarra
     detector: MappingDetector = fitted.detector
     own = np.flatnonzero(fitted.rows == row)
     if len(own):
-        return detector.map_bank()[own[0]], float(fitted.own[own[0]])
+        return fitted.own_maps[own[0]], float(fitted.own[own[0]])
     one = embedded.take(np.array([row]))
     return detector.map(one)[0], float(detector.score(one)[0])
 

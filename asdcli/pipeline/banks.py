@@ -61,7 +61,12 @@ class FittedSection:
         """Score of each clip of the bank against the others, in the order of `rows`."""
         return np.asarray(self.detector.score_bank())
 
-    @property
+    @cached_property
+    def own_maps(self) -> np.ndarray:
+        """Map of each clip of the bank against the others, for detectors that can map."""
+        return np.asarray(self.detector.map_bank())
+
+    @cached_property
     def threshold(self) -> float:
         """Above it a clip of the section is called anomalous; from the section's own training clips if it has any."""
         scores = self.own[self._in_section] if self._in_section.any() else self.own

@@ -14,12 +14,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile as sf
-from helpers import RATE, fan_clips, noise, write_clip
+from helpers import RATE, fan_clips, noise, write_fan
 
 from asdcli.audio import packing
 from asdcli.audio.clips import ClipTable
@@ -45,23 +44,6 @@ try:
 except AsdError as error:
     print(f"{type(error).__name__}: {error}")
 """
-
-
-def write(raw: Path, name: str, samples: np.ndarray, *rate: int, **form: Any) -> None:
-    write_clip(raw / "fan" / "train" / name, samples, *rate, **form)
-
-
-@pytest.fixture
-def raw(tmp_path: Path) -> Path:
-    """Six clips of two lengths."""
-    for i in range(6):
-        write(tmp_path / "raw", f"{i}.wav", noise(1000 + 600 * (i % 2), seed=i))
-    return tmp_path / "raw"
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "store" / "dev" / "fan"
 
 
 def names_in(folder: Path) -> list[str]:
@@ -110,7 +92,7 @@ def test_fingerprint_knows_content_and_not_times(raw: Path, out: Path, tmp_path:
     copy = tmp_path / "copy"
     shutil.copytree(raw, copy, copy_function=shutil.copyfile)
     assert build_store(copy, fan_clips(copy), tmp_path / "b", workers=4).fingerprint == first
-    write(copy, "3.wav", noise(1600, seed=99))
+    write_fan(copy, "3.wav", noise(1600, seed=99))
     assert build_store(copy, fan_clips(copy), tmp_path / "b").fingerprint != first
     columns = fan_clips(raw).columns()
     columns["label"][0] = 1
@@ -120,7 +102,7 @@ def test_fingerprint_knows_content_and_not_times(raw: Path, out: Path, tmp_path:
 def touch(raw: Path, out: Path) -> None:
     path = raw / "fan/train/2.wav"
     size = path.stat().st_size
-    write(raw, "2.wav", noise(1000, seed=77))
+    write_fan(raw, "2.wav", noise(1000, seed=77))
     os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
     assert path.stat().st_size == size
 
@@ -137,7 +119,7 @@ def swap_samples(raw: Path, out: Path) -> None:
 
 REASONS: list[tuple[Callable[[Path, Path], object], str]] = [
     (touch, "1 source files changed, the first is fan/train/2.wav"),
-    (lambda raw, out: write(raw, "7.wav", noise(10)), "the clips are not the same as before"),
+    (lambda raw, out: write_fan(raw, "7.wav", noise(10)), "the clips are not the same as before"),
     (lambda raw, out: (raw / "fan/train/2.wav").unlink(), "the clips are not the same as before"),
     (lambda raw, out: os.truncate(out / "samples.i16", 15_599), "has 15599 bytes instead of 15600"),
     (swap_samples, "samples.i16 was changed after it was written"),
@@ -167,8 +149,8 @@ def test_stale_stores_are_packed_again(
 
 def test_notices_are_summed_per_machine(raw: Path, out: Path, caplog: pytest.LogCaptureFixture) -> None:
     for i in range(3):
-        write(raw, f"cd{i}.wav", noise(4410), 44100)
-    write(raw, "loud.wav", np.array([0.0, 2.0, -3.0]), subtype="FLOAT")
+        write_fan(raw, f"cd{i}.wav", noise(4410), 44100)
+    write_fan(raw, "loud.wav", np.array([0.0, 2.0, -3.0]), subtype="FLOAT")
     store = build_store(raw, fan_clips(raw), out)
     assert store.notices == (
         "3 clips of fan resampled from 44100 Hz to 16000 Hz.",
@@ -184,7 +166,7 @@ def test_bad_clips_are_told_together_and_leave_nothing(raw: Path, out: Path) -> 
     (train / "1.wav").write_bytes(b"")
     os.truncate(train / "2.wav", 500)
     (train / "3.wav").write_text("not a wav at all")
-    write(raw, "4.wav", np.full(10, np.nan), subtype="FLOAT")
+    write_fan(raw, "4.wav", np.full(10, np.nan), subtype="FLOAT")
     clips = fan_clips(raw)
     (train / "5.wav").unlink()
     with pytest.raises(UserError) as caught:
@@ -199,7 +181,7 @@ def test_bad_clips_are_told_together_and_leave_nothing(raw: Path, out: Path) -> 
 
 
 def test_mixed_channel_counts(raw: Path, out: Path) -> None:
-    write(raw, "4.wav", noise(1000, channels=2))
+    write_fan(raw, "4.wav", noise(1000, channels=2))
     with pytest.raises(UserError, match="1 clip of fan with 2 channels instead of 1: fan/train/4"):
         build_store(raw, fan_clips(raw), out)
     assert names_in(out.parent) == ["fan.lock"]
@@ -224,7 +206,7 @@ def many(tmp_path: Path) -> Path:
     """Enough clips that packing takes a while: 200 of 2 s, as float so that decoding costs something."""
     x = np.random.default_rng(0).uniform(-1, 1, 2 * RATE)
     for i in range(200):
-        write(tmp_path / "raw", f"{i:03d}.wav", np.roll(x, i), subtype="FLOAT")
+        write_fan(tmp_path / "raw", f"{i:03d}.wav", np.roll(x, i), subtype="FLOAT")
     return tmp_path / "raw"
 
 
@@ -261,7 +243,7 @@ os.replace = die
 @pytest.mark.parametrize("nth", [1, 2])
 def test_killed_between_the_two_files(raw: Path, out: Path, nth: int) -> None:
     build_store(raw, fan_clips(raw), out)
-    write(raw, "0.wav", noise(1000, seed=50))
+    write_fan(raw, "0.wav", noise(1000, seed=50))
     process = start(raw, out, DIE.format(nth=nth))
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -273,7 +255,7 @@ def test_killed_between_the_two_files(raw: Path, out: Path, nth: int) -> None:
 
 def test_killed_while_packing_again_keeps_the_old_store(many: Path, out: Path) -> None:
     first = build_store(many, fan_clips(many), out)
-    write(many, "000.wav", noise(100))
+    write_fan(many, "000.wav", noise(100))
     process = start(many, out)
     while "samples.i16.tmp" not in names_in(out):
         assert process.poll() is None, process.communicate()
@@ -346,7 +328,7 @@ def test_limited_file_size(many: Path, out: Path) -> None:
 
 def test_freshness_is_cheap(tmp_path: Path) -> None:
     """7000 sources, the size of an edition: 100 ms of CPU would already be slow."""
-    write(tmp_path, "0.wav", noise(10))
+    write_fan(tmp_path, "0.wav", noise(10))
     clips = fan_clips(tmp_path).select(np.zeros(7000, dtype=int))
     before = time.process_time()
     sources = packing._sources(tmp_path, clips)

@@ -7,35 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import fan_clips, noise, write_clip
+from helpers import fan_clips, noise, write_fan
 
 from asdcli.audio.packing import build_store
 from asdcli.audio.store import StaleStoreError, Store
 from asdcli.errors import UserError
 
 
-def write(raw: Path, name: str, samples: np.ndarray) -> None:
-    write_clip(raw / "fan" / "train" / name, samples)
-
-
-@pytest.fixture
-def raw(tmp_path: Path) -> Path:
-    """Six clips of two lengths."""
-    for i in range(6):
-        write(tmp_path / "raw", f"{i}.wav", noise(1000 + 600 * (i % 2), seed=i))
-    return tmp_path / "raw"
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "store" / "dev" / "fan"
-
-
 def test_fingerprint_of_some_clips(raw: Path, out: Path) -> None:
     store = build_store(raw, fan_clips(raw), out)
     first = store.fingerprint_of(np.arange(3))
     assert first != store.fingerprint_of(np.arange(4))
-    write(raw, "5.wav", noise(1600, seed=99))
+    write_fan(raw, "5.wav", noise(1600, seed=99))
     again = build_store(raw, fan_clips(raw), out)
     assert again.fingerprint != store.fingerprint
     assert again.fingerprint_of(np.arange(3)) == first
@@ -54,7 +37,7 @@ def test_a_copied_store_opens(raw: Path, out: Path, tmp_path: Path) -> None:
 
 
 def test_batches_of_equal_length(raw: Path, out: Path) -> None:
-    write(raw, "6.wav", noise(9000))
+    write_fan(raw, "6.wav", noise(9000))
     store = build_store(raw, fan_clips(raw), out)
     batches = list(store.batches(0, max_samples=3300))
     assert [indices.tolist() for indices, _ in batches] == [[0, 2, 4], [1, 3], [5], [6]]
@@ -68,7 +51,7 @@ def test_batches_of_equal_length(raw: Path, out: Path) -> None:
 
 def test_stereo(tmp_path: Path, out: Path) -> None:
     x = noise(500, channels=2)
-    write(tmp_path, "0.wav", x)
+    write_fan(tmp_path, "0.wav", x)
     store = build_store(tmp_path, fan_clips(tmp_path), out)
     assert store.samples.shape == (500, 2)
     assert np.array_equal(store.waveform(0, 1), x[:, 1] / np.float32(32768))

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from typer.testing import CliRunner
+from helpers import invoke
 
 from asdcli.challenge.editions import load_edition
 from asdcli.challenge.scorefiles import Unit, score_name, write_values
-from asdcli.cli.app import app, hoist_globals
 from asdcli.errors import UserError
 
 EDITION = load_edition("dcase2023")
@@ -36,15 +35,6 @@ def scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             write_values(tmp_path / name / score_name(EDITION, Unit(machine, "00")), CLIPS, values)
         write_values(tmp_path / name / score_name(EDITION, Unit("Vacuum", "00")), EVAL_CLIPS, rng.random(20))
     return tmp_path
-
-
-def invoke(*arguments: str | Path) -> str:
-    """stdout of `asd ...` in this process; errors are raised."""
-    command = hoist_globals(list(map(str, arguments)))
-    found = CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
-    if found.exception is not None:
-        raise found.exception
-    return found.stdout
 
 
 def fuse(*arguments: str) -> str:

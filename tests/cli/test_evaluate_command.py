@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from helpers import invoke
 
 from asdcli.challenge.editions import load_edition
 from asdcli.challenge.scorefiles import Unit, score_name, write_values
-from asdcli.cli.app import app, hoist_globals
 from asdcli.errors import UserError
 
 EDITION = load_edition("dcase2023")
@@ -40,11 +39,7 @@ def scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def evaluate(*arguments: str) -> str:
-    command = hoist_globals(["evaluate", *arguments, "--data", "dcase2023", "--bootstrap", "200"])
-    found = CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
-    if found.exception is not None:
-        raise found.exception
-    return found.stdout
+    return invoke("evaluate", *arguments, "--data", "dcase2023", "--bootstrap", "200")
 
 
 def both(name: str) -> list[str]:

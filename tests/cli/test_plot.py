@@ -8,25 +8,15 @@ import struct
 from pathlib import Path
 
 import pytest
+from helpers import invoke
 from matplotlib.image import imread
-from typer.testing import CliRunner
 
-from asdcli.cli.app import app, hoist_globals
 from asdcli.cli.figures.curves import draw as draw_curves
 from asdcli.errors import UserError
 from asdcli.pipeline.curves import Curves
 
 CLIPS = ["SynFan/test/section_00_source_test_anomaly_0000_spd_1.wav", "section_01_target_train_normal_0001_spd_1.wav"]
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-def invoke(*arguments: str | Path) -> str:
-    """stdout of `asd ...` in this process; errors are raised."""
-    command = hoist_globals(list(map(str, arguments)))
-    found = CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
-    if found.exception is not None:
-        raise found.exception
-    return found.stdout
 
 
 def plot(tree: Path, *arguments: str | Path) -> str:

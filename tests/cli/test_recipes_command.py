@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from typer.testing import CliRunner
+from helpers import invoke
 
-from asdcli.cli.app import app
 from asdcli.pipeline.describe import resolved
 from asdcli.recipe import load_recipe, recipe_names
 
@@ -15,7 +14,7 @@ from asdcli.recipe import load_recipe, recipe_names
 def test_a_recipe_is_shown_whole_and_without_cross_references(name: str) -> None:
     recipe = load_recipe(name)
     member = list(recipe.header.members)[-1]
-    shown = CliRunner().invoke(app, ["recipes", "show", name, "--member", member, "--profile", "smoke"]).stdout
+    shown = invoke("recipes", "show", name, "--member", member, "--profile", "smoke")
     assert "&id" not in shown
     read = yaml.safe_load(shown)
     assert (read.pop("recipe"), read.pop("member")) == (name, member)
