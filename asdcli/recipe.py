@@ -73,9 +73,10 @@ class Stage(Strict):
 
 
 class Detector(Component):
-    """A detector of the registry; `per` says whether each section or each machine has a memory of its own."""
+    """A detector of the registry, and what has a memory of its own: each section or machine, and each domain or not."""
 
     per: Literal["section", "machine"] = "section"
+    domain_wise: bool = False
 
 
 class Method(Strict):

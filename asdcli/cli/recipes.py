@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from asdcli.cli.console import Output
+from asdcli.cli.options import Profile
 from asdcli.errors import UserError
 
 
@@ -21,7 +22,7 @@ def recipes(
     machine: Annotated[str | None, typer.Option("--machine", "-m", help="Resolve for this machine type.")] = None,
     member: Annotated[str | None, typer.Option("--member", help="Resolve this member. Left out: the first.")] = None,
     data: Annotated[str | None, typer.Option("--data", "-d", help="Resolve for this edition.")] = None,
-    profile: Annotated[str, typer.Option(help="full or smoke.")] = "full",
+    profile: Profile = "full",
 ) -> None:
     """List the recipes, or show one resolved: the hyper-parameter table of the paper as it will run."""
     output: Output = context.obj

@@ -25,6 +25,12 @@ class Bank:
     section: np.ndarray
     label: np.ndarray | None = None
 
+    def take(self, rows: np.ndarray) -> Bank:
+        """The bank of some of the clips."""
+        embeddings = {name: values[rows] for name, values in self.embeddings.items()}
+        label = None if self.label is None else self.label[rows]
+        return Bank(embeddings, self.domain[rows], self.section[rows], label)
+
 
 class Detector(Protocol):
     """Larger scores are more anomalous."""

@@ -152,7 +152,11 @@ def _same_end(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 def _choose_detector(selection: Selection, member: str, wanted: str | None) -> str:
     detectors = selection.method(member, None).detectors
-    able = [name for name, detector in detectors.items() if hasattr(DETECTORS[detector.name], "map")]
+    able = [
+        name
+        for name, detector in detectors.items()
+        if hasattr(DETECTORS[detector.name], "map") and not detector.domain_wise
+    ]
     if wanted is not None and wanted not in detectors:
         raise unknown(f"detector of recipe {selection.recipe.name}", wanted, detectors)
     if not able or wanted not in (None, *able):

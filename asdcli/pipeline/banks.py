@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from asdcli.audio.clips import ClipTable, concat
 from asdcli.components import build
 from asdcli.detection import DETECTORS, THRESHOLDS
 from asdcli.detection.bank import Bank, Embeddings
+from asdcli.detection.domain_wise import DomainWise
 from asdcli.pipeline import embed
 from asdcli.recipe import Detector, Method
 
@@ -52,7 +53,8 @@ class FittedSection:
         here = is_train & (clips.section == section)
         self.rows = np.flatnonzero(here if detector.per == "section" and here.any() else is_train)
         label = None if labels is None else labels[self.rows]
-        self.detector: Any = build(DETECTORS, "detector", detector)
+        make = partial(build, DETECTORS, "detector", detector)
+        self.detector: Any = DomainWise(make) if detector.domain_wise else make()
         self.detector.fit(Bank(embedded.take(self.rows), clips.domain[self.rows], clips.section[self.rows], label))
         self._threshold, self._in_section = method.threshold, here[self.rows]
 

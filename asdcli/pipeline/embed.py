@@ -31,7 +31,7 @@ def run(selection: Selection) -> list[Done]:
         for group, machines in selection.groups(member).items():
             run_folder = selection.workspace.run(selection.label, selection.edition.name, member, group, selection.seed)
             data: ClipData | None = None
-            for machine in machines:
+            for machine in (name for name in machines if name in selection.machines):
                 method = selection.method(member, group if group in machines else None)
                 folder = embedding_folder(selection, member, machine)
                 made_from = fingerprint(

@@ -29,13 +29,14 @@ class Done:
 
 @dataclass(frozen=True)
 class Selection:
-    """A resolved choice. `machines` are those on disk in the chosen sets, in the edition's order."""
+    """A resolved choice: `present` are the machines on disk in the chosen sets, `machines` those of them to work on."""
 
     workspace: Workspace
     ui: Ui
     edition: Edition
     recipe: Recipe
     members: tuple[str, ...]
+    present: tuple[str, ...]
     machines: tuple[str, ...]
     sets: tuple[str, ...]
     seed: int = 0
@@ -60,9 +61,12 @@ class Selection:
         return self.recipe.resolve(member=member, machine=machine, edition=self.edition.name, profile=self.profile)
 
     def groups(self, member: str) -> dict[str, tuple[str, ...]]:
-        """Which machines share one network: name of the group to its machines."""
+        """Which machines share one network: name of the group to its machines.
+
+        A network for all machines learns from all that are present, whichever are to be worked on.
+        """
         if self.method(member, None).scope == "all":
-            return {"all": self.machines}
+            return {"all": self.present}
         return {machine: (machine,) for machine in self.machines}
 
     def sets_of(self, machine: str) -> list[str]:
@@ -102,7 +106,7 @@ def select(
     sets = tuple(name for name in SETS if name in on_disk and set_name in ("all", name))
     if not sets:
         raise UserError(f"{edition.name} has no {set_name} set here, only {', '.join(on_disk)}.")
-    present = machines_on_disk(workspace, edition, sets)
+    present = tuple(machines_on_disk(workspace, edition, sets))
     for machine in machines or ():
         if machine not in present:
             raise unknown(f"machine of {edition.name}", machine, present)
@@ -115,6 +119,7 @@ def select(
         edition,
         chosen,
         members=tuple(members or chosen.header.members),
+        present=present,
         machines=tuple(machine for machine in present if not machines or machine in machines),
         sets=sets,
         seed=seed,

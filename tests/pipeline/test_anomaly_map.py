@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from asdcli.errors import UserError
 from asdcli.pipeline import anomaly_map, score
 from asdcli.pipeline.anomaly_map import ClipMap, Found, _centres_hz
 from asdcli.pipeline.selection import Selection, select
+from asdcli.recipe import RECIPES
 from asdcli.ui import Ui
 from asdcli.workspace import Workspace
 
@@ -208,3 +210,14 @@ def test_who_cannot_say_where_says_so_before_any_work(tree: Path, recipe: str, d
         anomaly_map.run(padim(tree, recipe=recipe, members=None), ["any.wav"], detector)
     assert says in str(raised.value)
     assert not (tree / "runs").exists()
+
+
+def test_domain_wise_scores_have_no_map(tree: Path, tmp_path: Path) -> None:
+    shutil.copytree(RECIPES / "padim", tmp_path / "wise")
+    path = tmp_path / "wise" / "recipe.yaml"
+    text = path.read_text()
+    assert "  per_position: {" in text
+    path.write_text(text.replace("  per_position: {", "  per_position: {domain_wise: true, "))
+    chosen = padim(tree, recipe=str(tmp_path / "wise"))
+    with pytest.raises(UserError, match="Detector per_position cannot say where"):
+        anomaly_map.run(chosen, ["any.wav"], "per_position")

@@ -72,6 +72,18 @@ def test_classes_have_the_same_numbers_in_training_and_in_scoring(both_sets: Pat
                 np.testing.assert_allclose(values, arrays["log_odds"][here, number], rtol=1e-6)
 
 
+def test_a_network_for_all_machines_does_not_depend_on_which_are_asked_for(both_sets: Path, tmp_path: Path) -> None:
+    recipe = changed(tmp_path / "joint", "scope: machine", "scope: all")
+    one = selection(both_sets, recipe, machines=["fan"])
+    assert [entry.what for entry in score.run(one)] == ["mobilenetv2/log_odds fan"]
+    everything = selection(both_sets, recipe)
+    assert [entry.fresh for entry in train.run(everything)] == [True]
+    assert {entry.what: entry.fresh for entry in score.run(everything)} == {
+        "mobilenetv2/log_odds bearing": False,
+        "mobilenetv2/log_odds fan": True,
+    }
+
+
 def test_the_classifier_of_the_baseline_scores_the_demo_machines(tmp_path: Path) -> None:
     root = tmp_path / "root"
     write_tree(root, seconds=0.8)

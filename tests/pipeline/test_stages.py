@@ -238,16 +238,21 @@ def test_what_is_wrong_for_all_machines_is_said_once(tree: Path, tmp_path: Path)
 
 def test_a_classifier_with_two_stages_scores_the_demo_machines(tmp_path: Path) -> None:
     write_tree(tmp_path / "root", seconds=1.2)
-    listener = Listener()
     chosen = {"recipe": "arcface_ensemble", "profile": "smoke", "device": "cpu", "members": ["mobilefacenet_1024"]}
-    done = score.run(select(Workspace(tmp_path / "root"), listener, set_name="dev", **chosen))  # type: ignore[arg-type]
+    done = score.run(select(Workspace(tmp_path / "root"), Ui(), set_name="dev", **chosen))  # type: ignore[arg-type]
     assert {entry.what for entry in done} == {f"mobilefacenet_1024/cosine {m}" for m in ("SynBearing", "SynFan")}
-    # SynBearing has one attribute value and one section: it is classified by domain, which is said.
-    assert any("SynBearing: one class by attributes; 2 by domain" in text for text in listener.heard)
-    run = tmp_path / "root" / "runs" / "arcface_ensemble@smoke" / "demo" / "mobilefacenet_1024" / "SynFan" / "seed_0"
+    run = tmp_path / "root" / "runs" / "arcface_ensemble@smoke" / "demo" / "mobilefacenet_1024" / "all" / "seed_0"
     assert json.loads((run / "made.json").read_text())["all"]["stages"] == ["source", "target"]
     frozen = load_file(run / "weights.safetensors")
     assert all(value.isfinite().all() for value in frozen.values())
+
+
+def test_what_the_classes_are_made_of_is_said_when_it_is_not_the_first_choice(tmp_path: Path) -> None:
+    write_tree(tmp_path / "root", seconds=0.8)
+    listener = Listener()
+    chosen = {"recipe": "baseline_mobilenetv2", "profile": "smoke", "device": "cpu", "machines": ["SynBearing"]}
+    train.run(select(Workspace(tmp_path / "root"), listener, **chosen))  # type: ignore[arg-type]
+    assert any("SynBearing: one class by section; 2 by domain" in text for text in listener.heard)
 
 
 def test_a_stage_that_needs_target_clips_is_left_out_without_them(tmp_path: Path) -> None:
