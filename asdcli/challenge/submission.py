@@ -10,8 +10,9 @@ from typing import Any
 
 from asdcli.challenge.checker import check_package
 from asdcli.challenge.editions import Edition
-from asdcli.challenge.meta import dump_meta, parse_label
+from asdcli.challenge.meta import dump_meta
 from asdcli.challenge.scorefiles import Unit, decision_name, score_name
+from asdcli.challenge.team import parse_label
 from asdcli.errors import UserError
 from asdcli.files import replacing
 

@@ -63,7 +63,7 @@ def package_submission(
         return
     if label is None or not author:
         raise UserError("A package needs --label and at least one --author.", "asd package-submission --help")
-    from asdcli.challenge.meta import parse_author, parse_label
+    from asdcli.challenge.team import parse_author, parse_label
     from asdcli.pipeline import package as stage
     from asdcli.pipeline.scorefolders import open_score_folders
 

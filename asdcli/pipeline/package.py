@@ -10,9 +10,10 @@ from typing import Any
 from asdcli.challenge.checker import Report, check_package
 from asdcli.challenge.editions import Edition
 from asdcli.challenge.evaluation import meta_results
-from asdcli.challenge.meta import Author, build_meta, system_labels
+from asdcli.challenge.meta import build_meta
 from asdcli.challenge.scorefiles import Unit
 from asdcli.challenge.submission import System, write_package
+from asdcli.challenge.team import Author, system_labels
 from asdcli.errors import UserError
 from asdcli.pipeline import evaluate as evaluation
 from asdcli.pipeline.scorefolders import ScoreFolder

@@ -16,8 +16,9 @@ from asdcli.challenge import package as package_module
 from asdcli.challenge.checker import Report, check_package
 from asdcli.challenge.editions import Edition, edition_names, load_edition
 from asdcli.challenge.filecheck import check_clips, check_values, clip_count, read_table
-from asdcli.challenge.meta import build_meta, dump_meta, parse_author
+from asdcli.challenge.meta import build_meta, dump_meta
 from asdcli.challenge.scorefiles import Unit, decision_name, score_name, units
+from asdcli.challenge.team import parse_author
 from asdcli.errors import UserError
 
 LABEL = "Example_UNI_task2_1"

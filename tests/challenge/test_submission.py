@@ -9,9 +9,10 @@ import pytest
 
 from asdcli.challenge.checker import check_package
 from asdcli.challenge.editions import Edition, edition_names, load_edition
-from asdcli.challenge.meta import build_meta, parse_author, system_labels
+from asdcli.challenge.meta import build_meta
 from asdcli.challenge.scorefiles import Unit, units, write_values
 from asdcli.challenge.submission import System, write_package
+from asdcli.challenge.team import parse_author, system_labels
 from asdcli.errors import UserError
 
 AUTHOR = parse_author("Erin Example <erin@example.org>, Example University, Sampletown")
