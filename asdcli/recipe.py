@@ -106,17 +106,20 @@ class Method(Strict):
 class System(Strict):
     """A named fusion: weights of `member/detector` scores, or the `best` so many by their score on the dev set.
 
-    `oracle` when test labels chose it, as they do with `best`.
+    With `best`, a `detector` narrows the choice to its scores. `oracle` when test labels chose, as they do with `best`.
     """
 
     weights: dict[str, Weight] = Field(default_factory=dict)
     best: int | None = Field(None, ge=1)
+    detector: str | None = None
     oracle: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> System:
         if bool(self.weights) == (self.best is not None):
             raise ValueError("a system has either weights or best")
+        if self.detector is not None and self.best is None:
+            raise ValueError("detector goes with best; weights name member/detector")
         if self.best is not None and not self.oracle:
             raise ValueError("best is chosen with test labels and needs oracle: true")
         return self
@@ -191,6 +194,11 @@ class Recipe:
 
     def _check_systems(self, method: Method, member: str) -> None:
         for name, system in self.header.systems.items():
+            if system.detector is not None and system.detector not in method.detectors:
+                raise UserError(
+                    f"{self.place('systems', name, 'detector')}: '{system.detector}' is no detector of this recipe."
+                    f"{did_you_mean(system.detector, method.detectors)} Known: {', '.join(method.detectors)}."
+                )
             for key in system.weights:
                 wanted, _, detector = key.partition("/")
                 if wanted not in self.header.members or (wanted == member and detector not in method.detectors):

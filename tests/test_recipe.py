@@ -327,7 +327,17 @@ def refused(folder: Path, **chosen: str) -> str:
         (
             "weights",
             "wieghts",
-            "unknown key 'systems.best.wieghts'. Did you mean 'weights'? Known: weights, best, oracle",
+            "unknown key 'systems.best.wieghts'. Did you mean 'weights'? Known: weights, best, detector, oracle",
+        ),
+        (
+            "{weights: {one/mse: 1.0, two/mahalanobis: 2.0}}",
+            "{best: 1, detector: mze, oracle: true}",
+            "'mze' is no detector of this recipe. Did you mean 'mse'? Known: mse, mahalanobis.",
+        ),
+        (
+            "2.0}}",
+            "2.0}, detector: mse}",
+            "systems.best: detector goes with best; weights name member/detector",
         ),
         ("source:", "sauce:", "unknown key 'published.0.sauce'. Did you mean 'source'? Known: edition, set,"),
         ("epochs: 100", "epochs: many", "stages.train.epochs is 'many': input should be a valid integer"),

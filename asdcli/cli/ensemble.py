@@ -98,9 +98,10 @@ def ensemble(
             output, recipe=recipe, data=data, machines=machine, members=member, set_name=set_name, seed=seed,
             device=device, profile=profile,
         )  # fmt: skip
+        detector = None
         if system is not None:
-            choice = named_system(selection, system)
-        fused, systems = fuse_recipe(selection, choice, used_norm, out or ensemble_folder(selection, system))
+            choice, detector = named_system(selection, system)
+        fused, systems = fuse_recipe(selection, choice, used_norm, out or ensemble_folder(selection, system), detector)
         edition = selection.edition
     if not output.json(_document(fused, grid)):
         _draw(output, edition, fused, [folder.name for folder in systems], grid)

@@ -28,8 +28,8 @@ def usable_members(selection: Selection) -> Selection:
     return selection
 
 
-def member_folders(selection: Selection) -> list[ScoreFolder]:
-    """Score folders of every selected member and detector, brought up to date first."""
+def member_folders(selection: Selection, only: str | None = None) -> list[ScoreFolder]:
+    """Score folders of every selected member and detector, or of one detector, brought up to date first."""
     score.run(selection)
     return [
         open_score_folder(
@@ -37,6 +37,7 @@ def member_folders(selection: Selection) -> list[ScoreFolder]:
         )
         for member in selection.members
         for detector in selection.method(member, None).detectors
+        if only in (None, detector)
     ]
 
 
@@ -59,23 +60,23 @@ def ensemble_folder(selection: Selection, system: str | None = None) -> Path:
     return selection.workspace.ensemble(name) / selection.edition.name
 
 
-def named_system(selection: Selection, name: str) -> Weights | Best:
-    """How the weights of a system of the recipe are chosen."""
+def named_system(selection: Selection, name: str) -> tuple[Weights | Best, str | None]:
+    """How the weights of a system of the recipe are chosen, and the detector whose scores alone it takes, if so."""
     systems = selection.recipe.header.systems
     if name not in systems:
         raise unknown(f"system of recipe {selection.recipe.name}", name, systems)
     system = systems[name]
     if system.best is not None:
-        return Best(system.best)
+        return Best(system.best), system.detector
     suffix = f" seed_{selection.seed}" if selection.seed else ""
-    return Weights({f"{key}{suffix}": weight for key, weight in system.weights.items()}, oracle=system.oracle)
+    return Weights({f"{key}{suffix}": weight for key, weight in system.weights.items()}, oracle=system.oracle), None
 
 
 def fuse_recipe(
-    selection: Selection, choice: Choice, norm: Norm, out: Path | None
+    selection: Selection, choice: Choice, norm: Norm, out: Path | None, only: str | None = None
 ) -> tuple[ensemble.Fused, list[ScoreFolder]]:
-    """Fuse the recipe's members into `out`, or where the recipe's ensemble lies."""
-    folders = member_folders(selection)
+    """Fuse the recipe's members, or one detector of theirs, into `out`, or where the recipe's ensemble lies."""
+    folders = member_folders(selection, only)
     place = out or ensemble_folder(selection)
     with selection.workspace.lock(place):
         fused = ensemble.run(selection.ui, selection.edition, folders, choice, norm, place)

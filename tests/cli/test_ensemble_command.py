@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from helpers import invoke
 from asdcli.challenge.editions import load_edition
 from asdcli.challenge.scorefiles import Unit, score_name, write_values
 from asdcli.errors import UserError
+from asdcli.recipe import RECIPES
 
 EDITION = load_edition("dcase2023")
 CLIPS = [
@@ -137,6 +139,16 @@ def test_the_recipe_keeps_the_way_its_ensemble_was_made(tree: Path) -> None:
     assert fused["official_score"] == pytest.approx(made["grid"], abs=1e-12)
     plain = json.loads(invoke("ensemble", "--system", "mse", *recipe))
     assert plain["weights"] == {"ae/mse": 1.0, "ae/mahalanobis": 0.0}
+
+
+def test_the_best_of_one_detector(tree: Path, tmp_path: Path) -> None:
+    shutil.copytree(RECIPES / "baseline_ae", tmp_path / "mine")
+    path = tmp_path / "mine" / "recipe.yaml"
+    text = path.read_text().replace("systems:\n", "systems:\n  best: {best: 1, detector: mahalanobis, oracle: true}\n")
+    path.write_text(text)
+    recipe = ("--root", tree, "--recipe", path.parent, "--profile", "smoke", "--json")
+    made = json.loads(invoke("ensemble", "--system", "best", *recipe))
+    assert made["weights"] == {"ae/mahalanobis": 1.0}
 
 
 def test_one_machine_of_folders_that_do_not_hold_the_same(scores: Path) -> None:
