@@ -39,7 +39,7 @@ def evaluate(
     machine: options.Machine = None,
     member: options.Member = None,
     truth: Annotated[Path | None, typer.Option(help="Folder of the official ground-truth CSVs of an eval set.")] = None,
-    set_name: options.Set = options.SetName.all,
+    set_name: Annotated[options.SetName, typer.Option("--set", help="Which sets to evaluate.")] = options.SetName.all,
     bootstrap: Annotated[int, typer.Option(help="Resamples behind the 95 % interval; 0 for none.", min=0)] = 1000,
     against_published: Annotated[
         bool, typer.Option("--against-published", help="Beside it, the numbers the recipe's paper printed.")

@@ -33,7 +33,7 @@ Data = Annotated[
 ]
 Machine = Annotated[list[str] | None, typer.Option("--machine", "-m", help="Only this machine type; may be repeated.")]
 Member = Annotated[list[str] | None, typer.Option("--member", help="Only this member; may be repeated.")]
-Set = Annotated[SetName, typer.Option("--set", help="Which sets on disk to use.")]
+Set = Annotated[SetName, typer.Option("--set", help="Which sets on disk to use, in training too.")]
 Seed = Annotated[int, typer.Option(help="Seed of the run.", min=0)]
 Seeds = Annotated[list[int], typer.Option("--seed", help="Seed of the run; may be repeated.", min=0)]
 FIRST_SEED = [0]
