@@ -15,10 +15,10 @@ class DomainWise:
     """The smaller of two standardised scores: of a detector of the source clips, and of one of the target clips.
 
     The few target clips lie farther from each other than the many source clips do, so that a distance to the nearest
-    training clip calls them anomalous. Here each detector's scores are divided out by its domain's own training clips,
-    (score - mean) / deviation of their leave-one-out scores, before the smaller one is taken (the domain-wise
-    normalisation of several challenge systems: Jiang et al., Saengthong & Shinozaki, DCASE 2025 task 2). When a
-    domain has fewer than LEAST clips, one detector knows them all.
+    training clip calls them anomalous. Here each detector's scores are measured by those of its domain's own training
+    clips left out one at a time, (score - mean) / deviation, before the smaller one is taken. GenRep (Saengthong 2024)
+    does so with statistics of the test clips, which the rules forbid. When a domain has fewer than LEAST clips, one
+    detector knows them all.
 
     Args:
         make: makes an unfitted detector.
