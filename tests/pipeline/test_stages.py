@@ -240,7 +240,8 @@ def test_a_classifier_with_two_stages_scores_the_demo_machines(tmp_path: Path) -
     write_tree(tmp_path / "root", seconds=1.2)
     chosen = {"recipe": "arcface_ensemble", "profile": "smoke", "device": "cpu", "members": ["mobilefacenet_1024"]}
     done = score.run(select(Workspace(tmp_path / "root"), Ui(), set_name="dev", **chosen))  # type: ignore[arg-type]
-    assert {entry.what for entry in done} == {f"mobilefacenet_1024/cosine {m}" for m in ("SynBearing", "SynFan")}
+    scores = [f"mobilefacenet_1024/{detector}" for detector in ("cosine", "mahalanobis")]
+    assert {entry.what for entry in done} == {f"{s} {machine}" for s in scores for machine in ("SynBearing", "SynFan")}
     run = tmp_path / "root" / "runs" / "arcface_ensemble@smoke" / "demo" / "mobilefacenet_1024" / "all" / "seed_0"
     assert json.loads((run / "made.json").read_text())["all"]["stages"] == ["source", "target"]
     frozen = load_file(run / "weights.safetensors")
