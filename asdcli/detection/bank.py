@@ -27,9 +27,8 @@ class Bank:
 
     def take(self, rows: np.ndarray) -> Bank:
         """The bank of some of the clips."""
-        embeddings = {name: values[rows] for name, values in self.embeddings.items()}
         label = None if self.label is None else self.label[rows]
-        return Bank(embeddings, self.domain[rows], self.section[rows], label)
+        return Bank(take(self.embeddings, rows), self.domain[rows], self.section[rows], label)
 
 
 class Detector(Protocol):
@@ -44,6 +43,11 @@ class Detector(Protocol):
     def score_bank(self) -> np.ndarray:
         """Scores of the bank's own clips, each against a bank without it: `[clips]` float64."""
         ...
+
+
+def take(embeddings: Embeddings, rows: np.ndarray) -> Embeddings:
+    """The embeddings of some of the clips."""
+    return {name: values[rows] for name, values in embeddings.items()}
 
 
 def need(embeddings: Embeddings, name: str, detector: str) -> np.ndarray:

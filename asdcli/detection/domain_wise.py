@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from asdcli.detection.bank import Bank, Detector, Embeddings
+from asdcli.detection.bank import Bank, Detector, Embeddings, take
 
 LEAST = 3  # clips of a domain that can tell how far apart its clips are
 
@@ -39,9 +39,12 @@ class DomainWise:
         return np.min([domain.score(embeddings) for domain in self._domains], axis=0)
 
     def score_bank(self) -> np.ndarray:
-        scores = np.array([domain.score(self._bank.embeddings) for domain in self._domains])
+        scores = np.empty((len(self._domains), len(self._bank.domain)))
         for row, domain in zip(scores, self._domains, strict=True):
             row[domain.rows] = domain.own
+            for other in self._domains:
+                if other is not domain:
+                    row[other.rows] = domain.score(take(self._bank.embeddings, other.rows))
         return np.min(scores, axis=0)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from asdcli.audio.clips import ClipTable, concat
 from asdcli.components import build
 from asdcli.detection import DETECTORS, THRESHOLDS
-from asdcli.detection.bank import Bank, Embeddings
+from asdcli.detection.bank import Bank, Embeddings, take
 from asdcli.detection.domain_wise import DomainWise
 from asdcli.pipeline import embed
 from asdcli.recipe import Detector, Method
@@ -27,7 +27,7 @@ class Embedded:
     embeddings: Embeddings
 
     def take(self, rows: np.ndarray) -> Embeddings:
-        return {name: values[rows] for name, values in self.embeddings.items()}
+        return take(self.embeddings, rows)
 
 
 def load_embedded(folder: Path, sets: list[str]) -> Embedded:

@@ -106,7 +106,7 @@ def select(
     sets = tuple(name for name in SETS if name in on_disk and set_name in ("all", name))
     if not sets:
         raise UserError(f"{edition.name} has no {set_name} set here, only {', '.join(on_disk)}.")
-    present = tuple(machines_on_disk(workspace, edition, sets))
+    present = machines_on_disk(workspace, edition, sets)
     for machine in machines or ():
         if machine not in present:
             raise unknown(f"machine of {edition.name}", machine, present)
@@ -133,7 +133,7 @@ def select(
     return selection
 
 
-def machines_on_disk(workspace: Workspace, edition: Edition, sets: tuple[str, ...]) -> list[str]:
+def machines_on_disk(workspace: Workspace, edition: Edition, sets: tuple[str, ...]) -> tuple[str, ...]:
     """Machine types with a folder in one of the sets: the edition's order, or alphabetical for own data."""
     found: dict[str, None] = {}
     for set_name in sets:
@@ -143,4 +143,4 @@ def machines_on_disk(workspace: Workspace, edition: Edition, sets: tuple[str, ..
         found |= dict.fromkeys([name for name in known if name in names] + [n for n in names if n not in known])
     if not found:
         raise UserError(f"No machine folders under {workspace.raw(edition.name, sets[0])}.")
-    return list(found)
+    return tuple(found)
