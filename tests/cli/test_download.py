@@ -95,9 +95,11 @@ def test_ctrl_c_goes_on_from_there(server: Server, start: Callable[..., subproce
     deadline = time.monotonic() + 20
     while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.02)
+    before = part.stat().st_size
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert part.stat().st_size - before < 3 * server.bytes_per_second  # it stopped within three seconds of the line
     assert errors.splitlines()[-1] == "Stopped. The same command goes on from here."
     assert "Traceback" not in errors
     server.bytes_per_second = 0

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -326,7 +327,8 @@ def test_an_address_that_is_none(tmp_path: Path) -> None:
 
 def test_the_flag_ends_a_wait_at_once(server: Server, line: Line, tmp_path: Path) -> None:
     put(server)
-    server.faults["file.zip"] = [Fault(status=503, headers={"Retry-After": "4"}, body=b"no")]
+    server.faults["file.zip"] = [Fault(status=503, headers={"Retry-After": "60"}, body=b"no")]
+    line = replace(line, patience=replace(QUICK, longest_request=60))
     threading.Timer(0.2, line.stop.set).start()
     began = time.monotonic()
     with pytest.raises(StoppedError):
