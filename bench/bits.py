@@ -28,7 +28,9 @@ def main(before: str = "") -> None:
     print(json.dumps(found, indent=1))
     if before:
         known = json.loads(Path(before).read_text())
-        differ = [f"{recipe} {kind}" for recipe in known for kind in RESULTS if known[recipe][kind] != found[recipe][kind]]
+        differ = [
+            f"{recipe} {kind}" for recipe in known for kind in RESULTS if known[recipe][kind] != found[recipe][kind]
+        ]
         print(f"Differ: {', '.join(differ)}" if differ else f"All {len(known)} recipes are the same.", file=sys.stderr)
         sys.exit(bool(differ))
 

@@ -9,15 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import write_tree
+from helpers import REPOSITORY, write_tree
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes on two cores
 
 settings.register_profile("asd", deadline=None)  # timings are benchmarked, not tested
 settings.load_profile("asd")
-
-REPOSITORY = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")

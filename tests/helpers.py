@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 from asdcli.audio.clips import ClipTable
 from asdcli.cli.app import app, hoist_globals
 
-README = Path(__file__).parent.parent / "README.md"
+REPOSITORY = Path(__file__).parent.parent
+README = REPOSITORY / "README.md"
+DATA = REPOSITORY / "tests" / "data"
 RATE = 16_000
 MACHINES = {"dev": {"SynBearing": ("00",), "SynFan": ("00", "01")}, "eval": {"SynPump": ("00",)}}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import machine_sound, readme_commands, write_clip
+from helpers import REPOSITORY, machine_sound, readme_commands, write_clip
 from server import running, stock
 
 from asdcli.challenge.editions import load_edition
@@ -20,7 +20,6 @@ from asdcli.challenge.scorefiles import Unit, decision_name, score_name, write_v
 from asdcli.challenge.truth import truth_from_clips, write_truth
 from asdcli.recipe import RECIPES
 
-REPOSITORY = Path(__file__).parent.parent
 # The first block is the promise of cli/test_promise.py.
 COMMANDS = [command for block in readme_commands()[1:] for command in block if command.startswith("asd ")]
 

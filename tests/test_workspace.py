@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import REPOSITORY
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,6 @@ import asdcli
 from asdcli.errors import UserError
 from asdcli.workspace import Made, Workspace, digest, fingerprint, open_root
 
-REPOSITORY = Path(__file__).parents[1]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 import pytest
 import torch
-from helpers import write_clip
+from helpers import REPOSITORY, write_clip
 
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.features import Features, cached_features, feature_key
@@ -26,7 +26,6 @@ from asdcli.components import Component, build
 from asdcli.errors import UserError, WorkError
 
 CPU = torch.device("cpu")
-REPOSITORY = Path(__file__).parents[2]
 LENGTHS = (8000, 6000, 8000, 9001, 6000)  # in no order, and a batch of equal lengths is never all of them
 
 # What a second process runs: features of the store argv[1] in the folder argv[2], then a hash of them.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
 import torch
+from helpers import DATA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,7 +38,7 @@ EVERY_FRONTEND = pytest.mark.parametrize("name", list(FRONTENDS))
 
 @pytest.fixture(scope="module")
 def golden() -> dict[str, np.ndarray]:
-    with np.load(Path(__file__).parents[1] / "data" / "frontends.npz") as arrays:
+    with np.load(DATA / "frontends.npz") as arrays:
         return dict(arrays)
 
 

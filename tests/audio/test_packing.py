@@ -18,15 +18,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from helpers import RATE, fan_clips, noise, write_fan
+from helpers import RATE, REPOSITORY, fan_clips, noise, write_fan
 
 from asdcli.audio import packing
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.packing import build_store
 from asdcli.audio.store import FORMAT, StaleStoreError, Store
 from asdcli.errors import UserError, WorkError
-
-ROOT = Path(__file__).parents[2]
 
 # What a second process runs: pack the machine `fan` below argv[1] into argv[2], print the fingerprint.
 BUILD = """
@@ -54,7 +52,7 @@ def start(raw: Path, out: Path, before: str = "", **options) -> subprocess.Popen
     (raw / "clips.json").write_text(json.dumps(fan_clips(raw).columns()))
     return subprocess.Popen(
         [sys.executable, "-c", before + BUILD, str(raw), str(out)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

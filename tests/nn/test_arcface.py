@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import DATA
 
 from asdcli.nn.arcface import ArcFace
 
-GOLDEN = np.load(Path(__file__).parent.parent / "data" / "losses.npz")
+GOLDEN = np.load(DATA / "losses.npz")
 MARGINS = [0.05, 0.5, 0.2]
 
 

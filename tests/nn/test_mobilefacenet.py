@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from helpers import DATA
 
 from asdcli.nn import BACKBONES
 from asdcli.nn.mobilefacenet import MobileFaceNet
 
-GOLDEN = np.load(Path(__file__).parent.parent / "data" / "mobileanonet_mfn.npz")
+GOLDEN = np.load(DATA / "mobileanonet_mfn.npz")
 MOBILEANONET = [(2, 16, 5, 2), (4, 32, 1, 2), (2, 32, 6, 1), (4, 32, 1, 2), (2, 32, 2, 1)]
 
 
