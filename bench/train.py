@@ -17,8 +17,9 @@ import torch
 
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.features import Features
-from asdcli.components import build
-from asdcli.recipe import Method, load_recipe
+from asdcli.recipe.components import build
+from asdcli.recipe.loading import load_recipe
+from asdcli.recipe.schema import Method
 from asdcli.training import VIEWS
 from asdcli.training.checkpoint import Checkpoint, RunLog
 from asdcli.training.loop import StageLoop

@@ -14,9 +14,10 @@ from torchvision.models import mobilenet_v2
 
 from asdcli.audio.features import Features
 from asdcli.audio.frontends import FRONTENDS
-from asdcli.components import build
 from asdcli.pipeline.describe import count_parameters
-from asdcli.recipe import Method, load_recipe
+from asdcli.recipe.components import build
+from asdcli.recipe.loading import load_recipe
+from asdcli.recipe.schema import Method
 from asdcli.training.run import Trained, train
 from asdcli.training.views import FrameWindows
 from asdcli.ui import Ui

@@ -18,7 +18,7 @@ from server import running, stock
 from asdcli.challenge.editions import load_edition
 from asdcli.challenge.scorefiles import Unit, decision_name, score_name, write_values
 from asdcli.challenge.truth import truth_from_clips, write_truth
-from asdcli.recipe import RECIPES
+from asdcli.recipe.loading import RECIPES
 
 # The first block is the promise of cli/test_promise.py.
 COMMANDS = [command for block in readme_commands()[1:] for command in block if command.startswith("asd ")]

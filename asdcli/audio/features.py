@@ -18,9 +18,9 @@ import torch
 
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.store import Store
-from asdcli.components import Component, build, check
 from asdcli.errors import UserError, WorkError
-from asdcli.files import replacing
+from asdcli.recipe.components import Component, build, check
+from asdcli.workspace.files import replacing
 
 FORMAT = 1  # of the cache; to be raised when a front end is corrected
 BATCH_SAMPLES = 1 << 21  # 8 MiB of float32 in, a few times that out: enough for the GPU, not too much for a laptop

@@ -14,7 +14,7 @@ import numpy as np
 
 from asdcli.challenge.editions import Edition
 from asdcli.errors import UserError, WorkError
-from asdcli.files import replacing
+from asdcli.workspace.files import replacing
 
 _FIELDS = {"{section}": r"(?P<section>\d{2})", "{domain}": "(?P<domain>source|target)"} | {
     "{machine}": "(?P<machine>.+)",

@@ -14,7 +14,7 @@ from asdcli.challenge.meta import dump_meta
 from asdcli.challenge.scorefiles import Unit, decision_name, score_name
 from asdcli.challenge.team import parse_label
 from asdcli.errors import UserError
-from asdcli.files import replacing
+from asdcli.workspace.files import replacing
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # one time for all files, so that equal systems give equal zips
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asdcli.ui import Progress, Ui
-from asdcli.workspace import Workspace, open_root
+from asdcli.workspace.places import Workspace, open_root
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole

@@ -92,7 +92,7 @@ def _ensemble(selection: Selection) -> tuple[Edition, list[ScoreFolder], int, di
     """The recipe's ensemble, brought up to date, its members' parameters, and what meta.yaml says of it."""
     from asdcli.pipeline.describe import count_parameters
     from asdcli.pipeline.systems import current_ensemble
-    from asdcli.workspace import Made
+    from asdcli.workspace.made import Made
 
     ensemble = current_ensemble(selection)
     counted = sum(count_parameters(selection.method(member, None)) for member in selection.members)

@@ -53,8 +53,8 @@ def anomaly_map(
     Trains and embeds first what is missing. A training clip is compared with the other training clips.
     """
     from asdcli.cli.figures.anomaly_map import draw
-    from asdcli.files import write_atomic
     from asdcli.pipeline import anomaly_map as stage
+    from asdcli.workspace.files import write_atomic
 
     output: Output = context.obj
     selection = options.selection_of(
@@ -90,8 +90,8 @@ def curves(
     Also of trainings that are still running.
     """
     from asdcli.cli.figures.curves import draw
-    from asdcli.files import write_atomic
     from asdcli.pipeline import curves as stage
+    from asdcli.workspace.files import write_atomic
 
     output: Output = context.obj
     selection = options.selection_of(

@@ -57,7 +57,7 @@ def _show(
     output: Output, name: str, *, machine: str | None, member: str | None, data: str | None, profile: str
 ) -> None:
     from asdcli.pipeline.describe import check_components, resolved
-    from asdcli.recipe import load_recipe
+    from asdcli.recipe.loading import load_recipe
 
     recipe = load_recipe(name)
     chosen = member or next(iter(recipe.header.members))

@@ -12,7 +12,6 @@ import numpy as np
 from asdcli.audio.clips import scan_clips
 from asdcli.audio.decode import SAMPLING_RATE_HZ
 from asdcli.audio.frontends import FRONTENDS
-from asdcli.components import build, check
 from asdcli.detection import DETECTORS
 from asdcli.detection.bank import Bank, Embeddings
 from asdcli.errors import UserError, did_you_mean, unknown
@@ -22,7 +21,8 @@ from asdcli.pipeline.banks import Embedded, FittedSection, load_embedded
 from asdcli.pipeline.features import ClipData
 from asdcli.pipeline.selection import Selection
 from asdcli.pipeline.train import make_view
-from asdcli.recipe import Method
+from asdcli.recipe.components import build, check
+from asdcli.recipe.schema import Method
 
 
 class MappingDetector(Protocol):

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from asdcli.audio.clips import ClipTable, concat
-from asdcli.components import build
 from asdcli.detection import DETECTORS, THRESHOLDS
 from asdcli.detection.bank import Bank, Embeddings, take
 from asdcli.detection.domain_wise import DomainWise
 from asdcli.pipeline import embed
-from asdcli.recipe import Detector, Method
+from asdcli.recipe.components import build
+from asdcli.recipe.schema import Detector, Method
 
 
 @dataclass(frozen=True)

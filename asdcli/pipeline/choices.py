@@ -5,7 +5,7 @@ from __future__ import annotations
 from asdcli.challenge.editions import Edition, edition_names, load_edition
 from asdcli.errors import UserError, unknown
 from asdcli.ui import Ui
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 
 def choose_edition(workspace: Workspace, ui: Ui, name: str | None) -> Edition:

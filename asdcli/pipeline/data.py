@@ -11,7 +11,7 @@ from asdcli.audio.clips import scan_clips
 from asdcli.challenge.editions import Edition
 from asdcli.errors import UserError, WorkError
 from asdcli.ui import Ui
-from asdcli.workspace import SETS, Workspace
+from asdcli.workspace.places import SETS, Workspace
 
 SPLIT_FOLDERS = ("train", "test", "source_test", "target_test")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from asdcli.components import Component, ComponentError, check
 from asdcli.errors import UserError
-from asdcli.recipe import Method, Recipe, load_recipe, recipe_names
+from asdcli.recipe.components import Component, ComponentError, check
+from asdcli.recipe.loading import Recipe, load_recipe, recipe_names
+from asdcli.recipe.schema import Method
 
 
 def components(method: Method) -> Iterator[tuple[tuple[str, ...], Mapping[str, Callable[..., Any]], str, Component]]:
@@ -75,8 +76,8 @@ def _describe(recipe: Recipe) -> dict[str, Any]:
 def count_parameters(method: Method) -> int:
     """Trainable values of the network, without the heads that only training needs."""
     from asdcli.audio.frontends import FRONTENDS
-    from asdcli.components import build
     from asdcli.nn import BACKBONES
+    from asdcli.recipe.components import build
     from asdcli.training import VIEWS
 
     frontend = build(FRONTENDS, "front end", method.frontend)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asdcli
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 LITTLE_DISK_GB = 20  # one edition's zips, its tree, the store and features together come near this
 

@@ -21,7 +21,7 @@ from asdcli.challenge.editions import Edition, load_common
 from asdcli.errors import AsdError, UserError, WorkError, reason, unknown
 from asdcli.pipeline.verify import Check, check
 from asdcli.ui import Progress, Ui
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 CHOICES = (*PARTS, "truth")
 UNPACKED_RATIO = 1.3  # recordings shrink little in a zip

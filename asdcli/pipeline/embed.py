@@ -10,15 +10,15 @@ import numpy as np
 import torch
 
 from asdcli.audio.clips import ClipTable
-from asdcli.files import write_atomic
 from asdcli.pipeline import train as training
 from asdcli.pipeline.features import ClipData, open_stores
 from asdcli.pipeline.selection import Done, Selection
-from asdcli.recipe import Method
+from asdcli.recipe.schema import Method
 from asdcli.training.run import build_task
 from asdcli.training.task import Task
 from asdcli.training.views import View
-from asdcli.workspace import Made, fingerprint
+from asdcli.workspace.files import write_atomic
+from asdcli.workspace.made import Made, fingerprint
 
 BLOCK = 256  # clips whose examples lie on the device at once
 

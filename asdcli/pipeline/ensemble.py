@@ -22,7 +22,8 @@ from asdcli.pipeline.scorefolders import ScoreFolder
 from asdcli.pipeline.weighing import Worth, equal_weights, weigh
 from asdcli.pipeline.weights import FILE, Choice, Weights, choice_to_dict, read_weights, shares, write_weights
 from asdcli.ui import Ui
-from asdcli.workspace import SETS, Made, fingerprint
+from asdcli.workspace.made import Made, fingerprint
+from asdcli.workspace.places import SETS
 
 
 @dataclass(frozen=True)

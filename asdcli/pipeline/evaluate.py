@@ -15,7 +15,7 @@ from asdcli.challenge.truth import Truth, read_truth, truth_from_names
 from asdcli.errors import UserError
 from asdcli.pipeline.scorefolders import ScoreFolder
 from asdcli.ui import Ui
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 
 @dataclass(frozen=True)

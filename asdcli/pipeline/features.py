@@ -12,7 +12,7 @@ from asdcli.audio.features import Features, cached_features
 from asdcli.audio.packing import build_store
 from asdcli.audio.store import Store
 from asdcli.pipeline.selection import Done, Selection
-from asdcli.recipe import Method
+from asdcli.recipe.schema import Method
 from asdcli.training import VIEWS
 from asdcli.training.labels import class_labels
 from asdcli.ui import Progress

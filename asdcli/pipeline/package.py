@@ -18,7 +18,7 @@ from asdcli.errors import UserError
 from asdcli.pipeline import evaluate as evaluation
 from asdcli.pipeline.scorefolders import ScoreFolder
 from asdcli.ui import Ui
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 
 @dataclass(frozen=True)

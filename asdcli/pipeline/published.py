@@ -11,7 +11,8 @@ from asdcli.challenge.evaluation import Evaluation, MachineResult
 from asdcli.challenge.filecheck import clip_count
 from asdcli.challenge.scorefiles import Unit
 from asdcli.pipeline.evaluate import Result
-from asdcli.recipe import Published, Recipe
+from asdcli.recipe.loading import Recipe
+from asdcli.recipe.schema import Published
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from asdcli.pipeline.banks import Embedded, FittedSection, load_embedded
 from asdcli.pipeline.features import open_stores
 from asdcli.pipeline.selection import Done, Selection
 from asdcli.pipeline.units import clip_name, units_of
-from asdcli.recipe import Detector, Method
+from asdcli.recipe.schema import Detector, Method
 from asdcli.training.labels import class_labels
-from asdcli.workspace import Made, fingerprint
+from asdcli.workspace.made import Made, fingerprint
 
 
 def run(selection: Selection) -> list[Done]:

@@ -18,7 +18,7 @@ from asdcli.challenge.scorefiles import Unit, find_decision_files, find_score_fi
 from asdcli.errors import UserError, unknown
 from asdcli.pipeline.choices import choose_edition
 from asdcli.ui import Ui
-from asdcli.workspace import SETS, Workspace
+from asdcli.workspace.places import SETS, Workspace
 
 Values = tuple[list[str], np.ndarray]  # clip names, and one value for each
 

@@ -10,9 +10,10 @@ from asdcli.challenge.editions import Edition
 from asdcli.errors import UserError, unknown
 from asdcli.pipeline.choices import choose_edition
 from asdcli.pipeline.describe import check_components
-from asdcli.recipe import Method, Recipe, load_recipe, recipe_names
+from asdcli.recipe.loading import Recipe, load_recipe, recipe_names
+from asdcli.recipe.schema import Method
 from asdcli.ui import Ui
-from asdcli.workspace import SETS, Workspace
+from asdcli.workspace.places import SETS, Workspace
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,7 @@ from asdcli.pipeline.scorefolders import ScoreFolder, open_score_folder
 from asdcli.pipeline.selection import Selection
 from asdcli.pipeline.train import TrainingError
 from asdcli.pipeline.weights import Best, Choice, Weights, choice_from_dict
-from asdcli.workspace import Made
+from asdcli.workspace.made import Made
 
 
 def usable_members(selection: Selection) -> Selection:

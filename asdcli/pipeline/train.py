@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from asdcli.components import build
 from asdcli.errors import AsdError, UserError, WorkError
-from asdcli.files import write_atomic
 from asdcli.pipeline.features import ClipData, MachineStores, open_stores
 from asdcli.pipeline.selection import Done, Selection
-from asdcli.recipe import Method
+from asdcli.recipe.components import build
+from asdcli.recipe.schema import Method
 from asdcli.training import VIEWS
 from asdcli.training.run import train
 from asdcli.training.views import View
 from asdcli.training.watch import Watch, rows_to_watch
-from asdcli.workspace import Made, fingerprint
+from asdcli.workspace.files import write_atomic
+from asdcli.workspace.made import Made, fingerprint
 
 WEIGHTS = "weights.safetensors"
 

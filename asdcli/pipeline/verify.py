@@ -10,7 +10,7 @@ from asdcli.audio.clips import ClipTable, scan_clips
 from asdcli.challenge.downloads.counts import Kind, expected, set_of_part, supplemental_clips
 from asdcli.challenge.editions import Edition
 from asdcli.errors import UserError
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 
 @dataclass(frozen=True)

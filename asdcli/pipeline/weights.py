@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 from asdcli.errors import UserError, unknown
-from asdcli.files import write_atomic
 from asdcli.pipeline.aligned import NORMS, Norm
-from asdcli.yamlfile import Sourced, load_yaml
+from asdcli.recipe.yamlfile import Sourced, load_yaml
+from asdcli.workspace.files import write_atomic
 
 FILE = "weights.yaml"
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from asdcli.errors import WorkError
-from asdcli.files import replacing
+from asdcli.workspace.files import replacing
 
 OVERHEAD = 0.02  # share of the time that saving may take
 SHORTEST_S = 0.5

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from asdcli.audio.clips import ClipTable
-from asdcli.components import Component
+from asdcli.recipe.components import Component
 
 
 class WaveformData(Protocol):

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asdcli.components import build
 from asdcli.errors import UserError, WorkError
 from asdcli.nn import OPTIMIZERS, SCHEDULES
-from asdcli.recipe import Stage
+from asdcli.recipe.components import build
+from asdcli.recipe.schema import Stage
 from asdcli.training import SAMPLERS
 from asdcli.training.checkpoint import Checkpoint, RunLog
 from asdcli.training.seeds import generator, seed_layers

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from asdcli.components import build
 from asdcli.errors import UserError
 from asdcli.nn import BACKBONES
 from asdcli.nn.pretrained import StartsPretrained
-from asdcli.recipe import Method
+from asdcli.recipe.components import build
+from asdcli.recipe.schema import Method
 from asdcli.training import TASKS
 from asdcli.training.checkpoint import Checkpoint, RunLog
 from asdcli.training.loop import StageLoop

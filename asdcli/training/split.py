@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from asdcli.errors import UserError
-from asdcli.recipe import Stage
+from asdcli.recipe.schema import Stage
 from asdcli.training.seeds import derive_seed
 from asdcli.training.views import View
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.frontends.pieces import mean_std
-from asdcli.components import check
+from asdcli.recipe.components import check
 from asdcli.training.clip_waveforms import ClipWaveforms, PieceCut, WaveformData
 from asdcli.training.transformations import add_noise, transformations, transformed_frontend
 from asdcli.training.views import Batch

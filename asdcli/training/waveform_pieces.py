@@ -10,7 +10,7 @@ from torch import Tensor
 
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.frontends.pieces import mean_std, min_max
-from asdcli.components import build
+from asdcli.recipe.components import build
 from asdcli.training.clip_waveforms import ClipWaveforms, PieceCut, WaveformData
 from asdcli.training.views import Batch
 

@@ -22,8 +22,8 @@ from asdcli.audio.features import Features, cached_features, feature_key
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.packing import build_store
 from asdcli.audio.store import Store
-from asdcli.components import Component, build
 from asdcli.errors import UserError, WorkError
+from asdcli.recipe.components import Component, build
 
 CPU = torch.device("cpu")
 LENGTHS = (8000, 6000, 8000, 9001, 6000)  # in no order, and a batch of equal lengths is never all of them
@@ -35,7 +35,7 @@ from pathlib import Path
 import torch
 from asdcli.audio.features import cached_features
 from asdcli.audio.store import Store
-from asdcli.components import Component
+from asdcli.recipe.components import Component
 store = Store.open(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()

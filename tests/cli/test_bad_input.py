@@ -11,7 +11,7 @@ import pytest
 import yaml
 from helpers import machine_sound, tree_bytes, write_clip
 
-from asdcli.recipe import RECIPES
+from asdcli.recipe.loading import RECIPES
 
 CLIP = "data/demo/dev_data/raw/SynFan/train/section_00_source_train_normal_0000_spd_1.wav"
 

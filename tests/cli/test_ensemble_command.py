@@ -14,7 +14,7 @@ from helpers import invoke
 from asdcli.challenge.editions import load_edition
 from asdcli.challenge.scorefiles import Unit, score_name, write_values
 from asdcli.errors import UserError
-from asdcli.recipe import RECIPES
+from asdcli.recipe.loading import RECIPES
 
 EDITION = load_edition("dcase2023")
 CLIPS = [

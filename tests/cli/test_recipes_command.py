@@ -7,7 +7,7 @@ import yaml
 from helpers import invoke
 
 from asdcli.pipeline.describe import resolved
-from asdcli.recipe import load_recipe, recipe_names
+from asdcli.recipe.loading import load_recipe, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdcli.components import Component, build
 from asdcli.detection import DETECTORS
 from asdcli.detection.bank import Bank
 from asdcli.errors import UserError
+from asdcli.recipe.components import Component, build
 
 
 def embeddings(clips: int, classes: int, seed: int = 0) -> dict[str, np.ndarray]:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from asdcli.components import Component, build
 from asdcli.detection import DETECTORS
 from asdcli.detection.bank import Bank, Embeddings
 from asdcli.errors import UserError
+from asdcli.recipe.components import Component, build
 
 FEATURES = 4
 

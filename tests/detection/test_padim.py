@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.covariance import EmpiricalCovariance
 
-from asdcli.components import Component, build
 from asdcli.detection import DETECTORS
 from asdcli.detection.bank import Bank
 from asdcli.detection.padim import Padim
 from asdcli.errors import UserError
+from asdcli.recipe.components import Component, build
 
 BANDS, TIMES, CHANNELS = 3, 4, 5
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from asdcli.components import Component, build
 from asdcli.detection import DETECTORS
 from asdcli.detection.bank import Bank, Embeddings
 from asdcli.errors import UserError
 from asdcli.nn.dense_autoencoder import DenseAutoencoder
+from asdcli.recipe.components import Component, build
 from asdcli.training.reconstruction import Reconstruction
 
 FRAMES, FEATURES = 3, 6

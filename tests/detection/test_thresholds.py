@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from asdcli.components import Component, build
 from asdcli.detection import THRESHOLDS
 from asdcli.errors import UserError
+from asdcli.recipe.components import Component, build
 
 GAMMA = stats.gamma(4, scale=2)
 

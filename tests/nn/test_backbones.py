@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from asdcli.components import Component, build
 from asdcli.nn import BACKBONES
+from asdcli.recipe.components import Component, build
 
 # One example, where a network does not take five frames of sixteen features.
 SHAPES: dict[str, tuple[int, ...]] = {"mobilenetv2_autoencoder": (32, 32), "mobilenet_v2": (64, 64)}

@@ -11,11 +11,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import get_model
 
-from asdcli.components import Component, build
 from asdcli.errors import UserError
 from asdcli.nn import BACKBONES
 from asdcli.nn.cnn_layers import TAPS, CnnLayers, _to_grid
 from asdcli.nn.pretrained import StartsPretrained
+from asdcli.recipe.components import Component, build
 
 TOTALS = {"resnet18": 448, "wide_resnet50_2": 1792, "mobilenet_v2": 152}
 

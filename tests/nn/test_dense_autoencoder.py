@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from asdcli.components import Component, build
 from asdcli.errors import UserError
 from asdcli.nn import BACKBONES
 from asdcli.nn.dense_autoencoder import DenseAutoencoder
+from asdcli.recipe.components import Component, build
 
 
 def test_it_has_the_published_sizes() -> None:

@@ -10,11 +10,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
-from asdcli.components import Component, build
 from asdcli.errors import UserError
 from asdcli.nn import BACKBONES
 from asdcli.nn.mobilenet_autoencoder import MobileNetV2Autoencoder
 from asdcli.nn.pretrained import StartsPretrained
+from asdcli.recipe.components import Component, build
 
 
 @pytest.fixture(scope="module")

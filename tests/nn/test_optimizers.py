@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from asdcli.components import Component, build
 from asdcli.errors import UserError
 from asdcli.nn import OPTIMIZERS
+from asdcli.recipe.components import Component, build
 
 
 def component(name: str, **params: Any) -> Component:

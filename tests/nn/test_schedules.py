@@ -11,9 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdcli.components import Component, build
 from asdcli.errors import UserError
 from asdcli.nn import SCHEDULES
+from asdcli.recipe.components import Component, build
 
 
 def factors(name: str, total: int, **params: Any) -> list[float]:

@@ -21,9 +21,9 @@ from asdcli.errors import UserError
 from asdcli.pipeline import anomaly_map, score
 from asdcli.pipeline.anomaly_map import ClipMap, Found, _centres_hz
 from asdcli.pipeline.selection import Selection, select
-from asdcli.recipe import RECIPES
+from asdcli.recipe.loading import RECIPES
 from asdcli.ui import Ui
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 BURST_S = 0.3
 LOUDER_DB = 12.0

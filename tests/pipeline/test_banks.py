@@ -7,7 +7,7 @@ import pytest
 
 from asdcli.audio.clips import ClipTable
 from asdcli.pipeline.banks import Embedded, FittedSection
-from asdcli.recipe import load_recipe
+from asdcli.recipe.loading import load_recipe
 
 METHOD = load_recipe("arcface_ensemble").resolve(member="resnet50_512")
 CLIPS = 12  # of each section: source and target in turn, half of them test clips

@@ -12,9 +12,9 @@ import pytest
 from asdcli.errors import UserError
 from asdcli.pipeline import curves, train
 from asdcli.pipeline.selection import Selection, select
-from asdcli.recipe import RECIPES
+from asdcli.recipe.loading import RECIPES
 from asdcli.ui import Ui
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 
 @pytest.fixture

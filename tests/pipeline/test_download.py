@@ -19,7 +19,7 @@ from asdcli.challenge.editions import Edition, edition_names, load_edition
 from asdcli.errors import UserError, WorkError
 from asdcli.pipeline.download import Job, pieces_of
 from asdcli.ui import Ui
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 QUICK = Patience(tries=4, tries_at_first=2, first_wait=0.01, longest_wait=0.05, longest_request=5, stall=0.4)
 EDITIONS = [name for name in edition_names() if name != "demo"]

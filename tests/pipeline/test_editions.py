@@ -13,7 +13,7 @@ from asdcli.pipeline import evaluate, score
 from asdcli.pipeline.scorefolders import open_score_folder
 from asdcli.pipeline.selection import select
 from asdcli.ui import Ui
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 
 def write_machine(raw: Path, edition: Edition, set_name: str, machine: str, section: str) -> None:

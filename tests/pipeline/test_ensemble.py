@@ -14,7 +14,7 @@ from asdcli.pipeline import ensemble
 from asdcli.pipeline.scorefolders import ScoreFolder, open_score_folder
 from asdcli.pipeline.weights import Weights
 from asdcli.ui import Ui
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 EDITION = load_edition("dcase2023")
 UNIT = Unit("fan", "00")

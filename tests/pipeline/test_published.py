@@ -14,9 +14,9 @@ from asdcli.challenge.truth import truth_from_clips, write_truth
 from asdcli.pipeline import evaluate
 from asdcli.pipeline.published import compare
 from asdcli.pipeline.scorefolders import open_score_folder
-from asdcli.recipe import load_recipe
+from asdcli.recipe.loading import load_recipe
 from asdcli.ui import Ui
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 EDITION = load_edition("dcase2024")
 CLIPS = [f"section_00_{index:04d}.wav" for index in range(200)]

@@ -12,7 +12,7 @@ from asdcli.pipeline.data import link_tree, summary
 from asdcli.pipeline.scorefolders import open_score_folder
 from asdcli.pipeline.selection import select
 from asdcli.ui import Ui
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 
 @pytest.mark.real

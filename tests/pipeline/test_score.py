@@ -15,9 +15,9 @@ from asdcli.errors import UserError
 from asdcli.pipeline import embed, score, train
 from asdcli.pipeline.features import ClipData
 from asdcli.pipeline.selection import Selection, select
-from asdcli.recipe import RECIPES
+from asdcli.recipe.loading import RECIPES
 from asdcli.ui import Ui
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 SECTIONS = {"dev": ("00", "02"), "eval": ("03", "05")}
 

@@ -17,9 +17,9 @@ from asdcli.errors import UserError, WorkError
 from asdcli.pipeline import embed, features, score, train
 from asdcli.pipeline.selection import Selection, select
 from asdcli.pipeline.systems import usable_members
-from asdcli.recipe import RECIPES
+from asdcli.recipe.loading import RECIPES
 from asdcli.ui import Ui
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 MEMBERS = ("SynBearing", "SynFan", "SynPump")
 

@@ -22,7 +22,7 @@ from asdcli.pipeline.scorefolders import ScoreFolder, open_score_folder
 from asdcli.pipeline.weighing import weigh
 from asdcli.pipeline.weights import Best, Choice, Grid, Weights, choice_from_dict, choice_to_dict, read_weights
 from asdcli.ui import Ui
-from asdcli.workspace import Workspace
+from asdcli.workspace.places import Workspace
 
 UNITS = {
     "dcase2020": [Unit("fan", "00"), Unit("fan", "02"), Unit("ToyCar", "01")],

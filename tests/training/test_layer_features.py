@@ -9,7 +9,7 @@ import toys
 from torch import Tensor, nn
 
 from asdcli.errors import UserError
-from asdcli.recipe import Stage
+from asdcli.recipe.schema import Stage
 from asdcli.training.layer_features import LayerFeatures
 from asdcli.training.seeds import generator
 from asdcli.training.whole_clips import WholeClips

@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from asdcli.audio.features import Features
-from asdcli.components import Component, build
 from asdcli.errors import UserError
+from asdcli.recipe.components import Component, build
 from asdcli.training import TASKS
 from asdcli.training.reconstruction import Reconstruction, moments
 from asdcli.training.seeds import generator

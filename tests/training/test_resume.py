@@ -13,7 +13,8 @@ import toys
 from torch import Tensor, nn
 
 from asdcli.nn import BACKBONES
-from asdcli.recipe import Method, load_recipe
+from asdcli.recipe.loading import load_recipe
+from asdcli.recipe.schema import Method
 from asdcli.training import TASKS
 from asdcli.training.checkpoint import Checkpoint
 from asdcli.training.classification import ArcFaceClassification

@@ -10,7 +10,7 @@ import toys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdcli.components import Component, build
+from asdcli.recipe.components import Component, build
 from asdcli.training import SAMPLERS
 from asdcli.training.seeds import generator
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from asdcli.components import Component, build
 from asdcli.errors import UserError
+from asdcli.recipe.components import Component, build
 from asdcli.training import TASKS
 from asdcli.training.seeds import generator
 from asdcli.training.softmax import SoftmaxClassification, log_odds, log_odds_2021

@@ -10,11 +10,11 @@ import torch
 import toys
 from torch import nn
 
-from asdcli.components import Component, build
 from asdcli.errors import UserError
 from asdcli.nn.cnn_layers import CnnLayers
 from asdcli.nn.dense_autoencoder import DenseAutoencoder
 from asdcli.nn.mobilefacenet import MobileFaceNet
+from asdcli.recipe.components import Component, build
 from asdcli.training import TASKS
 from asdcli.training.seeds import generator
 from asdcli.training.task import Task, carry_over, freeze, train_mode

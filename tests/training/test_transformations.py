@@ -13,8 +13,8 @@ from scipy.signal import butter, lfilter, welch
 from torch import Tensor
 
 from asdcli.audio.frontends import FRONTENDS
-from asdcli.components import Component, check
-from asdcli.recipe import load_recipe
+from asdcli.recipe.components import Component, check
+from asdcli.recipe.loading import load_recipe
 from asdcli.training.seeds import generator
 from asdcli.training.transformations import Transformation, add_noise, transformations, transformed_frontend
 

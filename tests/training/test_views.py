@@ -12,8 +12,8 @@ import toys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdcli.components import Component, build
 from asdcli.errors import UserError
+from asdcli.recipe.components import Component, build
 from asdcli.training import VIEWS
 from asdcli.training.seeds import generator
 from asdcli.training.views import View, class_count

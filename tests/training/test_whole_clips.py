@@ -7,8 +7,8 @@ import pytest
 import torch
 import toys
 
-from asdcli.components import Component, build
 from asdcli.errors import UserError
+from asdcli.recipe.components import Component, build
 from asdcli.training import VIEWS
 from asdcli.training.seeds import generator
 from asdcli.training.whole_clips import WholeClips

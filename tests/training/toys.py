@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.features import Features
-from asdcli.components import Component
-from asdcli.recipe import Method, Stage
+from asdcli.recipe.components import Component
+from asdcli.recipe.schema import Method, Stage
 from asdcli.training.checkpoint import Checkpoint, RunLog
 from asdcli.training.labels import class_labels
 from asdcli.training.loop import StageLoop

@@ -13,7 +13,7 @@ from typing import Any
 from asdcli.challenge.downloads.archives import DamagedError, Unpacked, below, unpack
 from asdcli.challenge.downloads.counts import set_of_part
 from asdcli.errors import UserError
-from asdcli.files import write_atomic
+from asdcli.workspace.files import write_atomic
 
 
 class Tree:

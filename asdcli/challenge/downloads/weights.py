@@ -12,7 +12,7 @@ import yaml
 from asdcli.challenge.downloads.part import Wanted, mismatch
 from asdcli.challenge.downloads.transport import Line, Say, StoppedError
 from asdcli.errors import UserError, WorkError, unknown
-from asdcli.files import replacing
+from asdcli.workspace.files import replacing
 
 
 @dataclass(frozen=True)

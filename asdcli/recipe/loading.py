@@ -9,145 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import ValidationError
 
-from asdcli.components import Checked, Component
 from asdcli.errors import UserError, did_you_mean, unknown
-from asdcli.yamlfile import KeyPath, Sourced, load_yaml
+from asdcli.recipe.schema import Header, Method, Published, Stage, Strict, System, Validation
+from asdcli.recipe.yamlfile import KeyPath, Sourced, load_yaml
 
-RECIPES = Path(__file__).parent / "recipes"
-NAMED_CHANNELS = {"near": 0, "far": 1}  # of the editions with two microphones (2026)
-Channel = Annotated[
-    int | Literal["mean", "difference"],
-    BeforeValidator(lambda value: NAMED_CHANNELS.get(value, value) if isinstance(value, str) else value),
-]
-Overlay = dict[str, Any]
-Weight = Annotated[float, Field(gt=0)]
-
-
-class Strict(Checked):
-    model_config = ConfigDict(frozen=True)
-
-
-class Validation(Strict):
-    """What part of the training examples only measures.
-
-    Splitting by `window` puts windows of one clip on both sides: the official baselines do so, and the validation loss
-    is too good for it. `last` takes the end of the list, as Keras does; `random` draws with the run's seed.
-    """
-
-    fraction: float = Field(gt=0, lt=1)
-    unit: Literal["clip", "window"] = "clip"
-    pick: Literal["random", "last"] = "random"
-
-
-class Stage(Strict):
-    """One training phase: its task, its data, how long, and how the weights move."""
-
-    task: Component
-    clips: Literal["all", "source", "target"] = "all"
-    needs: Literal["target"] | None = None  # left out where no training clip is of that domain
-    sampler: Component = Component(name="shuffle")
-    epochs: int | None = Field(None, ge=1)
-    steps: int | None = Field(None, ge=0)  # 0: the weights stay as they start
-    batch_size: int = Field(ge=1)
-    accumulate: int = Field(1, ge=1)
-    optimizer: Component
-    schedule: Component = Component(name="constant")
-    precision: Literal["float32", "bfloat16"] = "float32"
-    freeze: tuple[str, ...] = ()
-    gradient_clip_norm: float | None = Field(None, gt=0)
-    validation: Validation | None = None
-    patience: int | None = Field(None, ge=1)
-    keep: Literal["last", "best"] = "last"
-
-    @model_validator(mode="after")
-    def _check(self) -> Stage:
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError("a stage has either epochs or steps")
-        if self.validation is None and (self.patience is not None or self.keep == "best"):
-            raise ValueError("patience and keep: best need a validation part")
-        return self
-
-
-class Detector(Component):
-    """A detector of the registry, and what has a memory of its own: each section or machine, and each domain or not."""
-
-    per: Literal["section", "machine"] = "section"
-    domain_wise: bool = False
-
-
-class Method(Strict):
-    """All that one machine and member run: the hyper-parameter table of the paper, resolved."""
-
-    scope: Literal["machine", "all"] = "machine"
-    channel: Channel
-    labels: tuple[Literal["section", "attributes", "domain"], ...] = ("section",)
-    frontend: Component
-    view: Component
-    model: Component
-    stages: dict[str, Stage] = Field(min_length=1)
-    detectors: dict[str, Detector] = Field(min_length=1)
-    threshold: Component = Component(name="gamma")
-    watch_clips: int = Field(0, ge=0)  # test clips to look at after each epoch
-    _source: Sourced = PrivateAttr(default_factory=lambda: Sourced({}))
-
-    def place(self, *path: str) -> str:
-        """Where a key stands that decided this method: recipe.yaml or the machine's file, for messages."""
-        return self._source.place(path)
-
-    def training(self) -> dict[str, Any]:
-        """The part that decides the weights, for fingerprints."""
-        return self.model_dump(mode="json", exclude={"detectors", "threshold"})
-
-
-class System(Strict):
-    """A named fusion: weights of `member/detector` scores, or the `best` so many by their score on the dev set.
-
-    With `best`, a `detector` narrows the choice to its scores. `oracle` when test labels chose, as they do with `best`.
-    """
-
-    weights: dict[str, Weight] = Field(default_factory=dict)
-    best: int | None = Field(None, ge=1)
-    detector: str | None = None
-    oracle: bool = False
-
-    @model_validator(mode="after")
-    def _check(self) -> System:
-        if bool(self.weights) == (self.best is not None):
-            raise ValueError("a system has either weights or best")
-        if self.detector is not None and self.best is None:
-            raise ValueError("detector goes with best; weights name member/detector")
-        if self.best is not None and not self.oracle:
-            raise ValueError("best is chosen with test labels and needs oracle: true")
-        return self
-
-
-class Published(Strict):
-    """Numbers printed by somebody, in fractions: machine to metric to value."""
-
-    edition: str
-    set: Literal["dev", "eval"]
-    system: str
-    source: str
-    official_score: float | None = None
-    machines: dict[str, dict[str, float]] = Field(default_factory=dict)
-
-
-class Header(Strict):
-    title: str
-    cite: tuple[str, ...] = Field(min_length=1)
-    edition: str
-    notes: str = ""
-    members: dict[str, Overlay] = Field(min_length=1)
-    systems: dict[str, System] = Field(default_factory=dict)
-    editions: dict[str, Overlay] = Field(default_factory=dict)
-    profiles: dict[str, Overlay] = Field(default_factory=dict)
-    published: tuple[Published, ...] = ()
-    # fields of system.description in meta.yaml
-    submission: dict[str, str | int | None] = Field(default_factory=dict)
+RECIPES = Path(__file__).parents[1] / "recipes"
 
 
 class Recipe:

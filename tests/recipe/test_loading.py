@@ -13,7 +13,8 @@ import pytest
 from asdcli.challenge.editions import edition_names, load_edition
 from asdcli.errors import UserError
 from asdcli.pipeline.describe import check_components, count_parameters
-from asdcli.recipe import RECIPES, Method, Recipe, load_recipe, recipe_names
+from asdcli.recipe.loading import RECIPES, Recipe, load_recipe, recipe_names
+from asdcli.recipe.schema import Method
 
 BASE = """\
 title: A recipe for tests

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import pytest
 from pydantic import ValidationError
 
-from asdcli.components import Component, ComponentError, build, check
 from asdcli.errors import UserError
+from asdcli.recipe.components import Component, ComponentError, build, check
 
 
 class Kettle:

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asdcli.errors import UserError
-from asdcli.yamlfile import KeyPath, Sourced, load_yaml
+from asdcli.recipe.yamlfile import KeyPath, Sourced, load_yaml
 
 KEY = st.text("abcdxyz", min_size=1, max_size=3)
 LEAF = st.none() | st.integers() | st.text("pqr", max_size=3) | st.lists(st.integers(), max_size=2)

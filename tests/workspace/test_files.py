@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asdcli.files import LEFT_BEHIND_S, replacing, write_atomic
+from asdcli.workspace.files import LEFT_BEHIND_S, replacing, write_atomic
 
 
 def test_write_atomic_writes_and_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
