@@ -10,10 +10,10 @@ import time
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from asdcli.challenge.editions import load_edition
-from asdcli.challenge.evaluation import evaluate
-from asdcli.challenge.scorefiles import Unit, units
-from asdcli.challenge.truth import truth_from_names
+from asdcli.challenge.editions.edition import load_edition
+from asdcli.challenge.editions.scorefiles import Unit, units
+from asdcli.challenge.editions.truth import truth_from_names
+from asdcli.challenge.metrics.evaluation import evaluate
 
 DRAWS = 1000  # of ours; scikit-learn does a few and is scaled up
 

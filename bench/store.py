@@ -16,7 +16,7 @@ import soundfile
 
 from asdcli.audio.clips import scan_clips
 from asdcli.audio.packing import build_store
-from asdcli.challenge.editions import load_edition
+from asdcli.challenge.editions.edition import load_edition
 
 
 def main(clips: int = 1000, seconds: float = 10.0) -> None:

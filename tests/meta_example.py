@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from asdcli.challenge.editions import load_edition
-from asdcli.challenge.meta import build_meta
-from asdcli.challenge.team import parse_author
+from asdcli.challenge.editions.edition import load_edition
+from asdcli.challenge.submission.meta import build_meta
+from asdcli.challenge.submission.team import parse_author
 
 LABEL = "Example_UNI_task2_1"
 ERIN = parse_author("Erin Example <erin@example.org>, Example University, Department of Examples, Sampletown Nowhere")

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
-from asdcli.challenge.downloads.counts import expected
-from asdcli.challenge.editions import Edition
+from asdcli.challenge.editions.counts import expected
+from asdcli.challenge.editions.edition import Edition
 
 
 @dataclass

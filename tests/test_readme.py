@@ -15,9 +15,9 @@ import pytest
 from helpers import REPOSITORY, machine_sound, readme_commands, write_clip
 from server import running, stock
 
-from asdcli.challenge.editions import load_edition
-from asdcli.challenge.scorefiles import Unit, decision_name, score_name, write_values
-from asdcli.challenge.truth import truth_from_clips, write_truth
+from asdcli.challenge.editions.edition import load_edition
+from asdcli.challenge.editions.scorefiles import Unit, decision_name, score_name, write_values
+from asdcli.challenge.editions.truth import truth_from_clips, write_truth
 from asdcli.recipe.loading import RECIPES
 
 # The first block is the promise of cli/test_promise.py.

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from asdcli.challenge.attributes import clip_stem, read_attributes
-from asdcli.challenge.clipnames import parse_clip_name
-from asdcli.challenge.editions import Edition
+from asdcli.challenge.editions.attributes import clip_stem, read_attributes
+from asdcli.challenge.editions.clipnames import parse_clip_name
+from asdcli.challenge.editions.edition import Edition
 from asdcli.errors import UserError, reason, unknown
 
 _SPLIT_FOLDERS = ("train", "test", "source_test", "target_test", "supplemental")

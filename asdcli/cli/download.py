@@ -13,7 +13,7 @@ from asdcli.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from asdcli.challenge.downloads.transport import Line
-    from asdcli.challenge.editions import Edition
+    from asdcli.challenge.editions.edition import Edition
     from asdcli.pipeline.download import Job
 
 
@@ -67,7 +67,7 @@ def download(
     """
     from asdcli.challenge.downloads.transport import Line
     from asdcli.challenge.downloads.weights import weights_names
-    from asdcli.challenge.editions import load_edition
+    from asdcli.challenge.editions.edition import load_edition
 
     output: Output = context.obj
     if mirror and not mirror.startswith(("http://", "https://")):

@@ -13,7 +13,7 @@ from asdcli.cli.console import Output
 from asdcli.errors import UserError
 
 if TYPE_CHECKING:
-    from asdcli.challenge.editions import Edition
+    from asdcli.challenge.editions.edition import Edition
     from asdcli.pipeline.aligned import Norm
     from asdcli.pipeline.ensemble import Fused
     from asdcli.pipeline.scorefolders import ScoreFolder

@@ -12,8 +12,8 @@ from asdcli.cli import options
 from asdcli.cli.console import Output
 
 if TYPE_CHECKING:
-    from asdcli.challenge.editions import Edition
-    from asdcli.challenge.evaluation import Evaluation
+    from asdcli.challenge.editions.edition import Edition
+    from asdcli.challenge.metrics.evaluation import Evaluation
     from asdcli.pipeline.evaluate import Result, Standing
     from asdcli.pipeline.published import Comparison
     from asdcli.pipeline.scorefolders import ScoreFolder

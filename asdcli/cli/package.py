@@ -12,8 +12,8 @@ from asdcli.cli.console import Output
 from asdcli.errors import UserError
 
 if TYPE_CHECKING:
-    from asdcli.challenge.checker import Report
-    from asdcli.challenge.editions import Edition
+    from asdcli.challenge.editions.edition import Edition
+    from asdcli.challenge.submission.checker import Report
     from asdcli.pipeline.scorefolders import ScoreFolder
     from asdcli.pipeline.selection import Selection
 
@@ -63,7 +63,7 @@ def package_submission(
         return
     if label is None or not author:
         raise UserError("A package needs --label and at least one --author.", "asd package-submission --help")
-    from asdcli.challenge.team import parse_author, parse_label
+    from asdcli.challenge.submission.team import parse_author, parse_label
     from asdcli.pipeline import package as stage
     from asdcli.pipeline.scorefolders import open_score_folders
 
@@ -104,7 +104,7 @@ def _ensemble(selection: Selection) -> tuple[Edition, list[ScoreFolder], int, di
 
 
 def _check(output: Output, path: Path, data: str | None) -> None:
-    from asdcli.challenge.editions import load_edition
+    from asdcli.challenge.editions.edition import load_edition
     from asdcli.pipeline import package as stage
 
     found = stage.check(output.workspace, path, load_edition(data) if data else None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asdcli.challenge.metrics import MAX_FPR
+from asdcli.challenge.metrics.official import MAX_FPR
 from asdcli.fusion.weights import weighted_sums
 
 

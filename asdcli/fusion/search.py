@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asdcli.challenge.metrics import arithmetic_mean, harmonic_mean
+from asdcli.challenge.metrics.official import arithmetic_mean, harmonic_mean
 from asdcli.fusion.areas import Trial, areas
 from asdcli.fusion.weights import best
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from asdcli.challenge.scorefiles import Unit
+from asdcli.challenge.editions.scorefiles import Unit
 from asdcli.errors import UserError
 from asdcli.fusion.normalisation import Normalisation, ranks, z_score
 from asdcli.pipeline.scorefolders import ScoreFolder, Values

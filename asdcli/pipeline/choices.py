@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asdcli.challenge.editions import Edition, edition_names, load_edition
+from asdcli.challenge.editions.edition import Edition, edition_names, load_edition
 from asdcli.errors import UserError, unknown
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asdcli.audio.clips import scan_clips
-from asdcli.challenge.editions import Edition
+from asdcli.challenge.editions.edition import Edition
 from asdcli.errors import UserError, WorkError
 from asdcli.ui import Ui
 from asdcli.workspace.places import SETS, Workspace

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from asdcli.challenge.editions import Edition
-from asdcli.challenge.scorefiles import Unit, decision_name, score_name, write_values
+from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.scorefiles import Unit, decision_name, score_name, write_values
 from asdcli.errors import UserError
 from asdcli.fusion.weights import fuse
 from asdcli.pipeline.aligned import BY_RANK, BY_TEST_CLIPS, Aligned, Norm, align, group_of, in_order

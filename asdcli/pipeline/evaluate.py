@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asdcli.challenge.comparison import Estimate, comparable, difference, mean_score
-from asdcli.challenge.editions import Edition
-from asdcli.challenge.evaluation import Evaluation, evaluate
-from asdcli.challenge.truth import Truth, read_truth, truth_from_names
+from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.truth import Truth, read_truth, truth_from_names
+from asdcli.challenge.metrics.comparison import Estimate, comparable, difference, mean_score
+from asdcli.challenge.metrics.evaluation import Evaluation, evaluate
 from asdcli.errors import UserError
 from asdcli.pipeline.scorefolders import ScoreFolder
 from asdcli.ui import Ui

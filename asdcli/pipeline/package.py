@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asdcli.challenge.checker import Report, check_package
-from asdcli.challenge.editions import Edition
-from asdcli.challenge.evaluation import meta_results
-from asdcli.challenge.meta import build_meta
-from asdcli.challenge.scorefiles import Unit
-from asdcli.challenge.submission import System, write_package
-from asdcli.challenge.team import Author, system_labels
+from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.scorefiles import Unit
+from asdcli.challenge.metrics.evaluation import meta_results
+from asdcli.challenge.submission.checker import Report, check_package
+from asdcli.challenge.submission.meta import build_meta
+from asdcli.challenge.submission.team import Author, system_labels
+from asdcli.challenge.submission.writing import System, write_package
 from asdcli.errors import UserError
 from asdcli.pipeline import evaluate as evaluation
 from asdcli.pipeline.scorefolders import ScoreFolder

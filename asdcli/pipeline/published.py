@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from asdcli.challenge.editions import Edition
-from asdcli.challenge.evaluation import Evaluation, MachineResult
-from asdcli.challenge.filecheck import clip_count
-from asdcli.challenge.scorefiles import Unit
+from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.scorefiles import Unit
+from asdcli.challenge.metrics.evaluation import Evaluation, MachineResult
+from asdcli.challenge.submission.filecheck import clip_count
 from asdcli.pipeline.evaluate import Result
 from asdcli.recipe.loading import Recipe
 from asdcli.recipe.schema import Published

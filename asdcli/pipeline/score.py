@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from asdcli.audio.clips import ClipTable, concat
-from asdcli.challenge.editions import Edition
-from asdcli.challenge.scorefiles import decision_name, score_name, write_values
+from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.scorefiles import decision_name, score_name, write_values
 from asdcli.detection import DETECTORS
 from asdcli.pipeline import embed
 from asdcli.pipeline.banks import Embedded, FittedSection, load_embedded

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from asdcli.challenge.editions import Edition, load_edition, set_of
-from asdcli.challenge.scorefiles import Unit, find_decision_files, find_score_files, read_values, stray_files
+from asdcli.challenge.editions.edition import Edition, load_edition, set_of
+from asdcli.challenge.editions.scorefiles import Unit, find_decision_files, find_score_files, read_values, stray_files
 from asdcli.errors import UserError, unknown
 from asdcli.pipeline.choices import choose_edition
 from asdcli.ui import Ui

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from asdcli.challenge.editions import Edition
+from asdcli.challenge.editions.edition import Edition
 from asdcli.errors import UserError, unknown
 from asdcli.pipeline.choices import choose_edition
 from asdcli.pipeline.describe import check_components

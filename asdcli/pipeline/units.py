@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from asdcli.audio.clips import ClipTable
-from asdcli.challenge.editions import Edition
-from asdcli.challenge.scorefiles import Unit
+from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.scorefiles import Unit
 
 
 def units_of(edition: Edition, clips: ClipTable) -> dict[Unit, np.ndarray]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from asdcli.audio.clips import ClipTable, scan_clips
-from asdcli.challenge.downloads.counts import Kind, expected, set_of_part, supplemental_clips
-from asdcli.challenge.editions import Edition
+from asdcli.challenge.editions.counts import Kind, expected, set_of_part, supplemental_clips
+from asdcli.challenge.editions.edition import Edition
 from asdcli.errors import UserError
 from asdcli.workspace.places import Workspace
 

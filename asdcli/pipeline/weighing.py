@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asdcli.challenge.editions import Edition
-from asdcli.challenge.truth import DOMAINS, truth_from_names
+from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.truth import DOMAINS, truth_from_names
 from asdcli.errors import UserError
 from asdcli.fusion.areas import Trial
 from asdcli.fusion.search import Table, held_out, score_table

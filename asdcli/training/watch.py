@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from asdcli.audio.clips import ClipTable
-from asdcli.challenge.metrics import auc, separability
+from asdcli.challenge.metrics.official import auc, separability
 from asdcli.training.seeds import generator
 from asdcli.training.task import Task
 from asdcli.training.views import View

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asdcli.audio.clips import ClipTable, concat, scan_clips
-from asdcli.challenge.editions import load_edition
+from asdcli.challenge.editions.edition import load_edition
 from asdcli.errors import UserError
 
 

@@ -22,8 +22,8 @@ from asdcli.audio.demo.rigs import RIGS, Rig
 from asdcli.audio.demo.scene import record
 from asdcli.audio.demo.signals import SAMPLE_RATE_HZ, impulses, ring, shaft_phase, strikes
 from asdcli.audio.frontends import LogMel
-from asdcli.challenge.editions import load_edition
-from asdcli.challenge.truth import read_truth
+from asdcli.challenge.editions.edition import load_edition
+from asdcli.challenge.editions.truth import read_truth
 from asdcli.errors import UserError
 
 MACHINES = {"dev": {"SynBearing": 140, "SynFan": 280, "SynGearbox": 140}, "eval": {"SynPump": 140}}

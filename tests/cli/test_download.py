@@ -20,9 +20,9 @@ import pytest
 from helpers import tree_bytes
 from server import Fault, Server, make_zip, running, stock
 
-from asdcli.challenge.editions import load_edition
-from asdcli.challenge.scorefiles import Unit, decision_name, score_name, write_values
-from asdcli.challenge.truth import truth_from_clips, write_truth
+from asdcli.challenge.editions.edition import load_edition
+from asdcli.challenge.editions.scorefiles import Unit, decision_name, score_name, write_values
+from asdcli.challenge.editions.truth import truth_from_clips, write_truth
 
 NOWHERE = "http://127.0.0.1:9"
 LEFT = {".locks", ".last.json", "data"}

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from helpers import invoke
 
-from asdcli.challenge.editions import load_edition
-from asdcli.challenge.scorefiles import Unit, score_name, write_values
+from asdcli.challenge.editions.edition import load_edition
+from asdcli.challenge.editions.scorefiles import Unit, score_name, write_values
 from asdcli.errors import UserError
 from asdcli.recipe.loading import RECIPES
 

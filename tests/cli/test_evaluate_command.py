@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from helpers import invoke
 
-from asdcli.challenge.editions import load_edition
-from asdcli.challenge.scorefiles import Unit, score_name, write_values
+from asdcli.challenge.editions.edition import load_edition
+from asdcli.challenge.editions.scorefiles import Unit, score_name, write_values
 from asdcli.errors import UserError
 
 EDITION = load_edition("dcase2023")

@@ -13,9 +13,9 @@ import soundfile
 from helpers import RATE, machine_sound, readme_commands, tree_bytes
 from server import Server, make_zip, official_files, running
 
-from asdcli.challenge.editions import Edition, load_edition
-from asdcli.challenge.scorefiles import read_values, units
-from asdcli.challenge.truth import truth_from_clips, write_truth
+from asdcli.challenge.editions.edition import Edition, load_edition
+from asdcli.challenge.editions.scorefiles import read_values, units
+from asdcli.challenge.editions.truth import truth_from_clips, write_truth
 
 MACHINE = "fan"
 

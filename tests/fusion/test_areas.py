@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trials import by_sklearn, make_trial
 
-from asdcli.challenge import metrics
+from asdcli.challenge.metrics import official as metrics
 from asdcli.fusion.areas import Trial, areas
 from asdcli.fusion.weights import simplex, weighted_sums
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from asdcli.challenge.metrics import auc
+from asdcli.challenge.metrics.official import auc
 from asdcli.fusion.normalisation import Normalisation, ranks, z_score
 
 

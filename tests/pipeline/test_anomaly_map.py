@@ -16,7 +16,7 @@ from scipy.signal import butter, sosfilt
 from asdcli.audio.demo import generate_demo, writer
 from asdcli.audio.demo.plan import Clip, plan
 from asdcli.audio.frontends import KaldiFbank, LogMel
-from asdcli.challenge.scorefiles import read_values
+from asdcli.challenge.editions.scorefiles import read_values
 from asdcli.errors import UserError
 from asdcli.pipeline import anomaly_map, score
 from asdcli.pipeline.anomaly_map import ClipMap, Found, _centres_hz

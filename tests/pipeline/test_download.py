@@ -15,7 +15,7 @@ from server import Fault, Server, make_zip, official_files, running, stock
 
 from asdcli.challenge.downloads.records import record_page
 from asdcli.challenge.downloads.transport import Line, Patience
-from asdcli.challenge.editions import Edition, edition_names, load_edition
+from asdcli.challenge.editions.edition import Edition, edition_names, load_edition
 from asdcli.errors import UserError, WorkError
 from asdcli.pipeline.download import Job, pieces_of
 from asdcli.ui import Ui

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from helpers import machine_sound, write_clip
 
-from asdcli.challenge.editions import Edition, edition_names, load_edition
-from asdcli.challenge.scorefiles import units
+from asdcli.challenge.editions.edition import Edition, edition_names, load_edition
+from asdcli.challenge.editions.scorefiles import units
 from asdcli.pipeline import evaluate, score
 from asdcli.pipeline.scorefolders import open_score_folder
 from asdcli.pipeline.selection import select

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asdcli.challenge.editions import load_edition
-from asdcli.challenge.scorefiles import Unit, read_values, score_name, write_values
+from asdcli.challenge.editions.edition import load_edition
+from asdcli.challenge.editions.scorefiles import Unit, read_values, score_name, write_values
 from asdcli.errors import UserError
 from asdcli.pipeline import ensemble
 from asdcli.pipeline.scorefolders import ScoreFolder, open_score_folder

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from asdcli.challenge.editions import load_edition
-from asdcli.challenge.scorefiles import Unit, score_name, units, write_values
-from asdcli.challenge.truth import truth_from_clips, write_truth
+from asdcli.challenge.editions.edition import load_edition
+from asdcli.challenge.editions.scorefiles import Unit, score_name, units, write_values
+from asdcli.challenge.editions.truth import truth_from_clips, write_truth
 from asdcli.pipeline import evaluate
 from asdcli.pipeline.published import compare
 from asdcli.pipeline.scorefolders import open_score_folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asdcli.challenge.editions import load_edition
+from asdcli.challenge.editions.edition import load_edition
 from asdcli.pipeline import evaluate, score
 from asdcli.pipeline.data import link_tree, summary
 from asdcli.pipeline.scorefolders import open_score_folder

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import machine_sound, write_clip, write_tree
 
-from asdcli.challenge.scorefiles import read_values
+from asdcli.challenge.editions.scorefiles import read_values
 from asdcli.errors import UserError
 from asdcli.pipeline import embed, score, train
 from asdcli.pipeline.features import ClipData

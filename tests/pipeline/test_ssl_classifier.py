@@ -10,7 +10,7 @@ from subprocess import CompletedProcess
 import numpy as np
 from helpers import machine_sound, write_clip
 
-from asdcli.challenge.scorefiles import read_values
+from asdcli.challenge.editions.scorefiles import read_values
 
 DETECTORS = ("cosine", "mahalanobis")
 

@@ -12,7 +12,7 @@ import pytest
 from helpers import machine_sound, tree_bytes, write_clip, write_tree
 from safetensors.torch import load_file
 
-from asdcli.challenge.scorefiles import read_values
+from asdcli.challenge.editions.scorefiles import read_values
 from asdcli.errors import UserError, WorkError
 from asdcli.pipeline import embed, features, score, train
 from asdcli.pipeline.selection import Selection, select

@@ -11,8 +11,8 @@ import yaml
 from helpers import tree_bytes
 from sklearn.metrics import roc_auc_score
 
-from asdcli.challenge.editions import Edition, load_edition
-from asdcli.challenge.scorefiles import Unit, read_values, score_name, write_values
+from asdcli.challenge.editions.edition import Edition, load_edition
+from asdcli.challenge.editions.scorefiles import Unit, read_values, score_name, write_values
 from asdcli.errors import UserError
 from asdcli.fusion.weights import best, simplex
 from asdcli.pipeline import ensemble

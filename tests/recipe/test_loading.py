@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from asdcli.challenge.editions import edition_names, load_edition
+from asdcli.challenge.editions.edition import edition_names, load_edition
 from asdcli.errors import UserError
 from asdcli.pipeline.describe import check_components, count_parameters
 from asdcli.recipe.loading import RECIPES, Recipe, load_recipe, recipe_names

@@ -130,8 +130,8 @@ def _write_attributes(out: Path, clips: Iterable[Clip]) -> None:
 
 def _write_truth(out: Path, clips: Iterable[Clip]) -> None:
     """Labels and domains of the evaluation test clips, in the official form."""
-    from asdcli.challenge.editions import load_edition
-    from asdcli.challenge.truth import Truth, write_truth
+    from asdcli.challenge.editions.edition import load_edition
+    from asdcli.challenge.editions.truth import Truth, write_truth
 
     sections: dict[tuple[str, str], dict[str, tuple[int, str]]] = defaultdict(dict)
     for clip in clips:

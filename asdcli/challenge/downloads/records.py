@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asdcli.challenge.downloads.transport import Line, NotThereError
-from asdcli.challenge.editions import load_common
+from asdcli.challenge.editions.edition import load_common
 from asdcli.errors import WorkError, did_you_mean
 
 HOST = "https://zenodo.org"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asdcli.challenge.downloads.archives import DamagedError, Unpacked, below, unpack
-from asdcli.challenge.downloads.counts import set_of_part
+from asdcli.challenge.editions.counts import set_of_part
 from asdcli.errors import UserError
 from asdcli.workspace.files import write_atomic
 

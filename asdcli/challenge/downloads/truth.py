@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asdcli.challenge.downloads.archives import DamagedError, unpack
-from asdcli.challenge.downloads.counts import test_clips
 from asdcli.challenge.downloads.part import Wanted
 from asdcli.challenge.downloads.records import read_record
 from asdcli.challenge.downloads.transport import Line, NotThereError
-from asdcli.challenge.editions import Edition
-from asdcli.challenge.truth import read_truth
+from asdcli.challenge.editions.counts import test_clips
+from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.truth import read_truth
 from asdcli.errors import UserError, WorkError
 
 

@@ -11,7 +11,7 @@ from server import Fault, Server, running
 
 from asdcli.challenge.downloads.records import Record, RemoteFile, file_url, read_record
 from asdcli.challenge.downloads.transport import Line, NotThereError, Patience
-from asdcli.challenge.editions import edition_names, load_edition
+from asdcli.challenge.editions.edition import edition_names, load_edition
 from asdcli.errors import WorkError
 
 QUICK = Patience(tries=3, tries_at_first=2, first_wait=0.01, longest_wait=0.05)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asdcli.challenge.editions import Edition
+from asdcli.challenge.editions.edition import Edition
 from asdcli.errors import UserError, WorkError
 from asdcli.workspace.files import replacing
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from asdcli.challenge.checker import check_package
-from asdcli.challenge.editions import Edition, edition_names, load_edition
-from asdcli.challenge.meta import build_meta
-from asdcli.challenge.scorefiles import Unit, units, write_values
-from asdcli.challenge.submission import System, write_package
-from asdcli.challenge.team import parse_author, system_labels
+from asdcli.challenge.editions.edition import Edition, edition_names, load_edition
+from asdcli.challenge.editions.scorefiles import Unit, units, write_values
+from asdcli.challenge.submission.checker import check_package
+from asdcli.challenge.submission.meta import build_meta
+from asdcli.challenge.submission.team import parse_author, system_labels
+from asdcli.challenge.submission.writing import System, write_package
 from asdcli.errors import UserError
 
 AUTHOR = parse_author("Erin Example <erin@example.org>, Example University, Sampletown")

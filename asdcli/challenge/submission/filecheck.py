@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from asdcli.challenge.editions import Edition
-from asdcli.challenge.scorefiles import Unit
+from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.scorefiles import Unit
 
 Kind = Literal["score", "decision"]
 

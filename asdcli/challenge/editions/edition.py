@@ -13,7 +13,7 @@ import yaml
 
 from asdcli.errors import UserError, unknown
 
-FOLDER = Path(__file__).parent / "editions"
+FOLDER = Path(__file__).parent
 SETS = ("dev", "eval")
 
 _PLAIN = (

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asdcli.challenge.editions import edition_names, load_edition
-from asdcli.challenge.scorefiles import Unit, units
-from asdcli.challenge.truth import Truth, read_truth, truth_from_clips, truth_from_names, write_truth
+from asdcli.challenge.editions.edition import edition_names, load_edition
+from asdcli.challenge.editions.scorefiles import Unit, units
+from asdcli.challenge.editions.truth import Truth, read_truth, truth_from_clips, truth_from_names, write_truth
 from asdcli.errors import UserError
 
 E2020, E2021, E2022, E2023 = (load_edition(f"dcase{year}") for year in range(2020, 2024))

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from asdcli.challenge.editions import Edition, edition_names, load_edition
-from asdcli.challenge.meta import AUTHORS, LISTS, RESULTS, Field, meta_fields
+from asdcli.challenge.editions.edition import Edition, edition_names, load_edition
+from asdcli.challenge.submission.meta import AUTHORS, LISTS, RESULTS, Field, meta_fields
 from asdcli.errors import did_you_mean
 
 TYPE_NAMES = {str: "text", int: "a whole number", bool: "true or false", list: "a list", dict: "a mapping"}

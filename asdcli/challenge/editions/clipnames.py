@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from asdcli.challenge.editions import Edition
+from asdcli.challenge.editions.edition import Edition
 
 LABELS = {"normal": 0, "anomaly": 1}
 UNKNOWN = -1

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asdcli.challenge import package as package_module
-from asdcli.challenge.checker import Report, check_package
-from asdcli.challenge.editions import Edition, edition_names, load_edition
-from asdcli.challenge.filecheck import check_clips, check_values, clip_count, read_table
-from asdcli.challenge.meta import build_meta, dump_meta
-from asdcli.challenge.scorefiles import Unit, decision_name, score_name, units
-from asdcli.challenge.team import parse_author
+from asdcli.challenge.editions.edition import Edition, edition_names, load_edition
+from asdcli.challenge.editions.scorefiles import Unit, decision_name, score_name, units
+from asdcli.challenge.submission import package as package_module
+from asdcli.challenge.submission.checker import Report, check_package
+from asdcli.challenge.submission.filecheck import check_clips, check_values, clip_count, read_table
+from asdcli.challenge.submission.meta import build_meta, dump_meta
+from asdcli.challenge.submission.team import parse_author
 from asdcli.errors import UserError
 
 LABEL = "Example_UNI_task2_1"

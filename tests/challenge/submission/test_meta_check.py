@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from meta_example import LABEL, example
 
-from asdcli.challenge.editions import load_edition
-from asdcli.challenge.meta import meta_fields
-from asdcli.challenge.meta_check import check_meta, meta_warnings
+from asdcli.challenge.editions.edition import load_edition
+from asdcli.challenge.submission.meta import meta_fields
+from asdcli.challenge.submission.meta_check import check_meta, meta_warnings
 
 Mutation = Callable[[dict[str, Any]], Any]
 RESULTS = "results.development_dataset"

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from asdcli.challenge.editions import Edition, load_common
-from asdcli.challenge.team import Author
+from asdcli.challenge.editions.edition import Edition, load_common
+from asdcli.challenge.submission.team import Author
 from asdcli.errors import unknown
 
 

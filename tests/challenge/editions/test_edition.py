@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from asdcli.challenge.clipnames import parse_clip_name
-from asdcli.challenge.editions import SETS, edition_names, load_common, load_edition, set_of
-from asdcli.challenge.scorefiles import units
+from asdcli.challenge.editions.clipnames import parse_clip_name
+from asdcli.challenge.editions.edition import SETS, edition_names, load_common, load_edition, set_of
+from asdcli.challenge.editions.scorefiles import units
 from asdcli.errors import UserError
 
 NAMES = edition_names()
@@ -123,7 +123,7 @@ def test_common():
 
 def test_no_heavy_imports():
     code = (
-        "import sys, asdcli.challenge.evaluation, asdcli.challenge.attributes\n"
+        "import sys, asdcli.challenge.metrics.evaluation, asdcli.challenge.editions.attributes\n"
         "print(sorted({'torch', 'scipy', 'sklearn', 'pandas', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

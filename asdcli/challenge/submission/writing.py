@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asdcli.challenge.checker import check_package
-from asdcli.challenge.editions import Edition
-from asdcli.challenge.meta import dump_meta
-from asdcli.challenge.scorefiles import Unit, decision_name, score_name
-from asdcli.challenge.team import parse_label
+from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.scorefiles import Unit, decision_name, score_name
+from asdcli.challenge.submission.checker import check_package
+from asdcli.challenge.submission.meta import dump_meta
+from asdcli.challenge.submission.team import parse_label
 from asdcli.errors import UserError
 from asdcli.workspace.files import replacing
 

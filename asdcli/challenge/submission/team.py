@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from asdcli.challenge.editions import load_common
+from asdcli.challenge.editions.edition import load_common
 from asdcli.errors import UserError
 
 LABEL_FORM = "<LastName>_<Inst>_task2_<1-4>, for example Example_UNI_task2_1"

@@ -15,13 +15,13 @@ from typing import Any
 
 import yaml
 
-from asdcli.challenge.editions import Edition, edition_names, load_common, load_edition
-from asdcli.challenge.filecheck import Kind, and_more, check_clips, check_values, read_table
-from asdcli.challenge.meta_check import check_meta, meta_warnings
-from asdcli.challenge.namecheck import VALUE_FILE, Files, check_names, count_files
-from asdcli.challenge.package import BrokenPackageError, Package, Problem
-from asdcli.challenge.scorefiles import Unit
-from asdcli.challenge.team import LABEL_FORM, is_label, parse_label
+from asdcli.challenge.editions.edition import Edition, edition_names, load_common, load_edition
+from asdcli.challenge.editions.scorefiles import Unit
+from asdcli.challenge.submission.filecheck import Kind, and_more, check_clips, check_values, read_table
+from asdcli.challenge.submission.meta_check import check_meta, meta_warnings
+from asdcli.challenge.submission.namecheck import VALUE_FILE, Files, check_names, count_files
+from asdcli.challenge.submission.package import BrokenPackageError, Package, Problem
+from asdcli.challenge.submission.team import LABEL_FORM, is_label, parse_label
 from asdcli.errors import UserError
 
 _META_FILE = re.compile(r".*meta\.ya?ml", re.IGNORECASE)

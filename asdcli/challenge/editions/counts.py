@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from asdcli.challenge.editions import Edition
+from asdcli.challenge.editions.edition import Edition
 
 Kind = tuple[str, str, str]
 """Split, domain and label of clips; an empty word stands for all of them."""

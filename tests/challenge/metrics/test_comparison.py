@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asdcli.challenge.comparison import comparable, difference, mean_score
-from asdcli.challenge.editions import load_edition
-from asdcli.challenge.evaluation import evaluate
-from asdcli.challenge.scorefiles import units
-from asdcli.challenge.truth import truth_from_clips
+from asdcli.challenge.editions.edition import load_edition
+from asdcli.challenge.editions.scorefiles import units
+from asdcli.challenge.editions.truth import truth_from_clips
+from asdcli.challenge.metrics.comparison import comparable, difference, mean_score
+from asdcli.challenge.metrics.evaluation import evaluate
 
 EDITION = load_edition("dcase2023")
 UNITS = units(EDITION, "dev")[:2]

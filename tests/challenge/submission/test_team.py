@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from meta_example import ERIN, LABEL, SAM
 
-from asdcli.challenge.team import Author, parse_author, parse_label, system_labels
+from asdcli.challenge.submission.team import Author, parse_author, parse_label, system_labels
 from asdcli.errors import UserError
 
 

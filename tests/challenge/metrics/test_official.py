@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.stats import hmean
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-from asdcli.challenge import metrics
-from asdcli.challenge.bootstrap import percentile_interval, resample
+from asdcli.challenge.metrics import official as metrics
+from asdcli.challenge.metrics.bootstrap import percentile_interval, resample
 
 few_values = st.integers(0, 3).map(float)
 many_values = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))

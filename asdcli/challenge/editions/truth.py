@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from asdcli.challenge.clipnames import LABELS, UNKNOWN, ClipName, parse_clip_name, parse_labelled_name
-from asdcli.challenge.editions import Edition
-from asdcli.challenge.scorefiles import Unit, write_rows
+from asdcli.challenge.editions.clipnames import LABELS, UNKNOWN, ClipName, parse_clip_name, parse_labelled_name
+from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.scorefiles import Unit, write_rows
 from asdcli.errors import UserError
 
 Section = tuple[str, str]

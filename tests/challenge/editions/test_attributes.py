@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asdcli.challenge.attributes import clip_stem, read_attributes
+from asdcli.challenge.editions.attributes import clip_stem, read_attributes
 from asdcli.errors import UserError
 
 words = st.text("abcXYZ019.-+ßµ", min_size=1, max_size=6)

@@ -8,11 +8,11 @@ import pytest
 from scipy.stats import hmean
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-from asdcli.challenge.bootstrap import resample
-from asdcli.challenge.editions import edition_names, load_edition
-from asdcli.challenge.evaluation import evaluate, meta_results, units_by_set
-from asdcli.challenge.scorefiles import Unit, find_score_files, read_values, units
-from asdcli.challenge.truth import truth_from_clips, truth_from_names
+from asdcli.challenge.editions.edition import edition_names, load_edition
+from asdcli.challenge.editions.scorefiles import Unit, find_score_files, read_values, units
+from asdcli.challenge.editions.truth import truth_from_clips, truth_from_names
+from asdcli.challenge.metrics.bootstrap import resample
+from asdcli.challenge.metrics.evaluation import evaluate, meta_results, units_by_set
 from asdcli.errors import UserError
 
 CELLS = [(label, domain) for label in (0, 1) for domain in ("source", "target")]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asdcli.challenge.bootstrap import percentile_interval
-from asdcli.challenge.evaluation import Evaluation
+from asdcli.challenge.metrics.bootstrap import percentile_interval
+from asdcli.challenge.metrics.evaluation import Evaluation
 
 
 @dataclass(frozen=True)

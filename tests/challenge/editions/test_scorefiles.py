@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asdcli.challenge.editions import SETS, edition_names, load_edition
-from asdcli.challenge.scorefiles import (
+from asdcli.challenge.editions.edition import SETS, edition_names, load_edition
+from asdcli.challenge.editions.scorefiles import (
     Unit,
     decision_name,
     find_decision_files,

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from asdcli.challenge.editions import Edition
-from asdcli.challenge.filecheck import Kind, and_more
-from asdcli.challenge.scorefiles import Unit, decision_name, score_name, units
+from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.scorefiles import Unit, decision_name, score_name, units
+from asdcli.challenge.submission.filecheck import Kind, and_more
 
 VALUE_FILE = re.compile(r"(anomaly.?score|decision.?result).*\.csv", re.IGNORECASE)
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from asdcli.challenge import metrics
-from asdcli.challenge.bootstrap import percentile_interval, resample
-from asdcli.challenge.editions import SETS, Edition, set_of
-from asdcli.challenge.scorefiles import Unit, units
-from asdcli.challenge.truth import DOMAINS, Truth
+from asdcli.challenge.editions.edition import SETS, Edition, set_of
+from asdcli.challenge.editions.scorefiles import Unit, units
+from asdcli.challenge.editions.truth import DOMAINS, Truth
+from asdcli.challenge.metrics import official as metrics
+from asdcli.challenge.metrics.bootstrap import percentile_interval, resample
 from asdcli.errors import UserError
 
 Values = tuple[Sequence[str], np.ndarray]

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from meta_example import LABEL, example
 
-from asdcli.challenge.editions import edition_names, load_edition
-from asdcli.challenge.meta import dump_meta, meta_fields
-from asdcli.challenge.meta_check import check_meta, meta_warnings
+from asdcli.challenge.editions.edition import edition_names, load_edition
+from asdcli.challenge.submission.meta import dump_meta, meta_fields
+from asdcli.challenge.submission.meta_check import check_meta, meta_warnings
 from asdcli.errors import UserError
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdcli.challenge.clipnames import ClipName, parse_clip_name, parse_labelled_name
-from asdcli.challenge.editions import edition_names, load_edition
+from asdcli.challenge.editions.clipnames import ClipName, parse_clip_name, parse_labelled_name
+from asdcli.challenge.editions.edition import edition_names, load_edition
 
 OWN = load_edition("own", own=True)
 SECTIONED = [name for name in edition_names() if name != "dcase2020"]

@@ -1,0 +1,1 @@
+"""The numbers of the official evaluators, their uncertainty, and systems compared."""

@@ -1,0 +1,1 @@
+"""Submission packages: team, meta file, writing, and the checker."""
