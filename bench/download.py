@@ -20,8 +20,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from asdcli.challenge.downloads.part import Wanted
-from asdcli.challenge.downloads.transport import Line
+from asdcli.download.part import Wanted
+from asdcli.download.transport import Line
 
 AT_ONCE = 2
 

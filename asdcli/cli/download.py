@@ -12,9 +12,9 @@ from asdcli.cli.console import Output
 from asdcli.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from asdcli.challenge.downloads.transport import Line
     from asdcli.challenge.editions.edition import Edition
-    from asdcli.pipeline.download import Job
+    from asdcli.download.transport import Line
+    from asdcli.stages.download import Job
 
 
 def register(app: typer.Typer) -> None:
@@ -65,9 +65,9 @@ def download(
     Fetches only what is missing and goes on where it was stopped. Own data is a tree of `<machine>/train` and
     `<machine>/test` with wav files, linked under any name.
     """
-    from asdcli.challenge.downloads.transport import Line
-    from asdcli.challenge.downloads.weights import weights_names
     from asdcli.challenge.editions.edition import load_edition
+    from asdcli.download.transport import Line
+    from asdcli.download.weights import weights_names
 
     output: Output = context.obj
     if mirror and not mirror.startswith(("http://", "https://")):
@@ -86,13 +86,13 @@ def download(
             f"asd download {name}{' --link TREE' if link else ''}",
         )
     if link is not None:
-        from asdcli.pipeline.data import link_tree
+        from asdcli.download.link import link_tree
 
         link_tree(output.workspace, edition, link, _one_set(parts))
     elif name == "demo":
         _make_demo(output, seed)
     else:
-        from asdcli.pipeline.download import Job
+        from asdcli.stages.download import Job
 
         if zips is not None and not zips.is_dir():
             raise UserError(f"There is no folder {zips}.")
@@ -105,7 +105,7 @@ def download(
 
 
 def _parts(text: str) -> tuple[str, ...]:
-    from asdcli.pipeline.download import CHOICES
+    from asdcli.stages.download import CHOICES
 
     words = [word.strip() for word in text.split(",") if word.strip()]
     for word in words:
@@ -156,7 +156,7 @@ def _show_checks(output: Output, job: Job, parts: tuple[str, ...], machines: lis
 
 
 def _weights(output: Output, name: str, source: Path | None, line: Line) -> None:
-    from asdcli.challenge.downloads.weights import fetch_weights, load_weights, take_weights
+    from asdcli.download.weights import fetch_weights, load_weights, take_weights
 
     weights, folder, ui = load_weights(name), output.workspace.root / "weights", output.ui
     ui.say(f"{weights.title}\nLicence: {weights.licence}. Page: {weights.page}")
@@ -184,7 +184,7 @@ def _make_demo(output: Output, seed: int) -> None:
 
 def _show_summary(output: Output, edition: Edition) -> None:
     """What lies on disk, machine by machine."""
-    from asdcli.pipeline.data import summary
+    from asdcli.download.link import summary
 
     rows = summary(output.workspace, output.ui, edition)
     folder = output.workspace.data(edition.name)

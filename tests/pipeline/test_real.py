@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from asdcli.challenge.editions.edition import load_edition
+from asdcli.download.link import link_tree, summary
 from asdcli.pipeline import evaluate, score
-from asdcli.pipeline.data import link_tree, summary
 from asdcli.pipeline.scorefolders import open_score_folder
 from asdcli.pipeline.selection import select
 from asdcli.ui import Ui

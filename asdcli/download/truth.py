@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from asdcli.challenge.downloads.archives import DamagedError, unpack
-from asdcli.challenge.downloads.part import Wanted
-from asdcli.challenge.downloads.records import read_record
-from asdcli.challenge.downloads.transport import Line, NotThereError
 from asdcli.challenge.editions.counts import test_clips
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.truth import read_truth
+from asdcli.download.archives import DamagedError, unpack
+from asdcli.download.part import Wanted
+from asdcli.download.records import read_record
+from asdcli.download.transport import Line, NotThereError
 from asdcli.errors import UserError, WorkError
 
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from server import make_zip
 
-from asdcli.challenge.downloads import archives
-from asdcli.challenge.downloads.archives import DamagedError, UnsafeError, below, unpack
+from asdcli.download import archives
+from asdcli.download.archives import DamagedError, UnsafeError, below, unpack
 from asdcli.errors import WorkError
 
 GOOD = {"fan/train/a.wav": b"sound" * 100, "fan/attributes_00.csv": b"file_name\n", "fan/test/b.wav": b"more"}

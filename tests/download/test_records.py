@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from server import Fault, Server, running
 
-from asdcli.challenge.downloads.records import Record, RemoteFile, file_url, read_record
-from asdcli.challenge.downloads.transport import Line, NotThereError, Patience
 from asdcli.challenge.editions.edition import edition_names, load_edition
+from asdcli.download.records import Record, RemoteFile, file_url, read_record
+from asdcli.download.transport import Line, NotThereError, Patience
 from asdcli.errors import WorkError
 
 QUICK = Patience(tries=3, tries_at_first=2, first_wait=0.01, longest_wait=0.05)
@@ -184,6 +184,6 @@ def test_a_busy_api_is_waited_for(server: Server, line: Line) -> None:
 
 
 def test_without_a_mirror_a_missing_record_is_an_error(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asdcli.challenge.downloads.records.HOST", server.url)
+    monkeypatch.setattr("asdcli.download.records.HOST", server.url)
     with pytest.raises(NotThereError):
         read_record(7, Line("", QUICK))

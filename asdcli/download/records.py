@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from asdcli.challenge.downloads.transport import Line, NotThereError
 from asdcli.challenge.editions.edition import load_common
+from asdcli.download.transport import Line, NotThereError
 from asdcli.errors import WorkError, did_you_mean
 
 HOST = "https://zenodo.org"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from asdcli.challenge.downloads.part import Wanted, mismatch
-from asdcli.challenge.downloads.transport import Line, Say, StoppedError
+from asdcli.download.part import Wanted, mismatch
+from asdcli.download.transport import Line, Say, StoppedError
 from asdcli.errors import UserError, WorkError, unknown
 from asdcli.workspace.files import replacing
 

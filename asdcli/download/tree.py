@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from asdcli.challenge.downloads.archives import DamagedError, Unpacked, below, unpack
 from asdcli.challenge.editions.counts import set_of_part
+from asdcli.download.archives import DamagedError, Unpacked, below, unpack
 from asdcli.errors import UserError
 from asdcli.workspace.files import write_atomic
 

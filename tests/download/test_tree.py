@@ -13,9 +13,9 @@ import pytest
 from helpers import tree_bytes
 from server import make_zip
 
-from asdcli.challenge.downloads import tree as module
-from asdcli.challenge.downloads.archives import DamagedError
-from asdcli.challenge.downloads.tree import Tree
+from asdcli.download import tree as module
+from asdcli.download.archives import DamagedError
+from asdcli.download.tree import Tree
 from asdcli.errors import UserError
 
 TRAIN = {"fan/train/a.wav": b"a", "fan/train/b.wav": b"b", "fan/attributes_03.csv": b"file_name\n"}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import asdcli
-from asdcli.challenge.downloads.part import BLOCK, Part, TryAgainError, Wanted, mismatch
+from asdcli.download.part import BLOCK, Part, TryAgainError, Wanted, mismatch
 from asdcli.errors import UserError, WorkError
 
 if TYPE_CHECKING:

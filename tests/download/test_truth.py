@@ -9,11 +9,11 @@ import pytest
 from helpers import tree_bytes
 from server import Fault, Server, make_zip, running
 
-from asdcli.challenge.downloads.transport import Line, NotThereError, Patience
-from asdcli.challenge.downloads.truth import fetch_truth, gaps, sources
 from asdcli.challenge.editions.counts import expected
 from asdcli.challenge.editions.edition import Edition, edition_names, load_edition
 from asdcli.challenge.editions.truth import read_truth, truth_from_clips, write_truth
+from asdcli.download.transport import Line, NotThereError, Patience
+from asdcli.download.truth import fetch_truth, gaps, sources
 from asdcli.errors import WorkError
 
 QUICK = Patience(tries=3, tries_at_first=2, first_wait=0.01, longest_wait=0.05)

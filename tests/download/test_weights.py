@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from server import Fault, Server, running
 
-from asdcli.challenge.downloads.transport import Line, Patience
-from asdcli.challenge.downloads.weights import Weights, fetch_weights, load_weights, take_weights, weights_names
+from asdcli.download.transport import Line, Patience
+from asdcli.download.weights import Weights, fetch_weights, load_weights, take_weights, weights_names
 from asdcli.errors import UserError, WorkError
 
 QUICK = Patience(tries=3, tries_at_first=2, first_wait=0.01, longest_wait=0.05)

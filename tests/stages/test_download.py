@@ -13,11 +13,11 @@ import pytest
 from helpers import tree_bytes
 from server import Fault, Server, make_zip, official_files, running, stock
 
-from asdcli.challenge.downloads.records import record_page
-from asdcli.challenge.downloads.transport import Line, Patience
 from asdcli.challenge.editions.edition import Edition, edition_names, load_edition
+from asdcli.download.records import record_page
+from asdcli.download.transport import Line, Patience
 from asdcli.errors import UserError, WorkError
-from asdcli.pipeline.download import Job, pieces_of
+from asdcli.stages.download import Job, pieces_of
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
 
@@ -406,7 +406,7 @@ def test_no_room_is_known_before_anything_is_fetched(
 ) -> None:
     stock(server, load_edition("dcase2024"), ["dev"])
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr("asdcli.pipeline.download.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("asdcli.stages.download.shutil.disk_usage", lambda path: usage)
     with pytest.raises(WorkError, match=r"dcase2024 needs about 0\.0 GB; .* has 0\.0 GB free"):
         job("dcase2024").run(["dev"], None)
     assert all(path.startswith("/api/") for path, _ in server.log)

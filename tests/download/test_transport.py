@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from server import Fault, Server, running
 
-from asdcli.challenge.downloads import transport
-from asdcli.challenge.downloads.part import Wanted
-from asdcli.challenge.downloads.transport import Line, NotThereError, Patience, StoppedError, UnreachableError
+from asdcli.download import transport
+from asdcli.download.part import Wanted
+from asdcli.download.transport import Line, NotThereError, Patience, StoppedError, UnreachableError
 from asdcli.errors import UserError, WorkError
 
 DATA = random.Random(0).randbytes(400_000)
@@ -269,7 +269,7 @@ def test_a_body_without_an_announced_length(
     facts = {} if known else {"size": None, "checksums": {}}
     server.faults["file.zip"] = [Fault(chunked=True, body=DATA + OTHER), Fault(chunked=True, cut=50_000)]
     server.always["file.zip"] = Fault(chunked=True)
-    monkeypatch.setattr("asdcli.challenge.downloads.part.LARGEST_UNLISTED", 500_000)
+    monkeypatch.setattr("asdcli.download.part.LARGEST_UNLISTED", 500_000)
     said: list[float] = []
     line.fetch(wanted(tmp_path, **facts), lambda done, why: said.append(done))
     assert right(tmp_path)

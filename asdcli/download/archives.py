@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from asdcli.challenge.downloads.part import BLOCK
+from asdcli.download.part import BLOCK
 from asdcli.errors import WorkError
 
 LARGEST_RATIO = 100  # unpacked to packed; recordings reach 2, tables of text 20

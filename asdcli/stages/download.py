@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asdcli.challenge.downloads.archives import DamagedError, UnsafeError
-from asdcli.challenge.downloads.part import Wanted, mismatch
-from asdcli.challenge.downloads.records import Record, file_url, read_record, record_page
-from asdcli.challenge.downloads.transport import Line, NotThereError, StoppedError, UnreachableError
-from asdcli.challenge.downloads.tree import Tree
-from asdcli.challenge.downloads.truth import fetch_truth, gaps, sources
 from asdcli.challenge.editions.counts import PARTS
 from asdcli.challenge.editions.edition import Edition, load_common
+from asdcli.download.archives import DamagedError, UnsafeError
+from asdcli.download.part import Wanted, mismatch
+from asdcli.download.records import Record, file_url, read_record, record_page
+from asdcli.download.transport import Line, NotThereError, StoppedError, UnreachableError
+from asdcli.download.tree import Tree
+from asdcli.download.truth import fetch_truth, gaps, sources
+from asdcli.download.verify import Check, check
 from asdcli.errors import AsdError, UserError, WorkError, reason, unknown
-from asdcli.pipeline.verify import Check, check
 from asdcli.ui import Progress, Ui
 from asdcli.workspace.places import Workspace
 
