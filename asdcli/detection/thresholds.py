@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 NARROW = 1e-5  # spread over smallest score; below it the fit's equations drown in rounding
@@ -39,3 +41,6 @@ def _gamma_quantile(scores: np.ndarray, quantile: float) -> float:
 def _check(quantile: float) -> None:
     if not 0 < quantile < 1:
         raise ValueError(f"quantile lies between 0 and 1, not at {quantile}")
+
+
+THRESHOLDS: dict[str, Callable[..., float]] = {"gamma": gamma_threshold, "quantile": quantile_threshold}

@@ -37,3 +37,6 @@ def cosine(*, warmup: int = 0, end: float = 0.0, stairs: int = 0) -> Schedule:
 def _check_warmup(warmup: int) -> None:
     if warmup < 0:
         raise ValueError(f"warmup is a number of updates and cannot be {warmup}")
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {"constant": constant, "cosine": cosine}

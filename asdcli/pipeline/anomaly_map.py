@@ -12,10 +12,10 @@ import numpy as np
 from asdcli.audio.clips import scan_clips
 from asdcli.audio.decode import SAMPLING_RATE_HZ
 from asdcli.audio.frontends import FRONTENDS
-from asdcli.detection import DETECTORS
 from asdcli.detection.bank import Bank, Embeddings
+from asdcli.detection.detectors import DETECTORS
 from asdcli.errors import UserError, did_you_mean, unknown
-from asdcli.nn import BACKBONES
+from asdcli.nn.backbones import BACKBONES
 from asdcli.pipeline import embed
 from asdcli.pipeline.banks import Embedded, FittedSection, load_embedded
 from asdcli.pipeline.features import ClipData

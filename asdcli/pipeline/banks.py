@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from asdcli.audio.clips import ClipTable, concat
-from asdcli.detection import DETECTORS, THRESHOLDS
 from asdcli.detection.bank import Bank, Embeddings, take
+from asdcli.detection.detectors import DETECTORS
 from asdcli.detection.domain_wise import DomainWise
+from asdcli.detection.thresholds import THRESHOLDS
 from asdcli.pipeline import embed
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Detector, Method

@@ -14,8 +14,11 @@ from asdcli.recipe.schema import Method
 def components(method: Method) -> Iterator[tuple[tuple[str, ...], Mapping[str, Callable[..., Any]], str, Component]]:
     """Every component of a method: its key path, its registry, what kind of thing it is, and itself."""
     from asdcli.audio.frontends import FRONTENDS
-    from asdcli.detection import DETECTORS, THRESHOLDS
-    from asdcli.nn import BACKBONES, OPTIMIZERS, SCHEDULES
+    from asdcli.detection.detectors import DETECTORS
+    from asdcli.detection.thresholds import THRESHOLDS
+    from asdcli.nn.backbones import BACKBONES
+    from asdcli.nn.optimizers import OPTIMIZERS
+    from asdcli.nn.schedules import SCHEDULES
     from asdcli.training import SAMPLERS, TASKS, VIEWS
 
     yield ("frontend",), FRONTENDS, "front end", method.frontend
@@ -76,7 +79,7 @@ def _describe(recipe: Recipe) -> dict[str, Any]:
 def count_parameters(method: Method) -> int:
     """Trainable values of the network, without the heads that only training needs."""
     from asdcli.audio.frontends import FRONTENDS
-    from asdcli.nn import BACKBONES
+    from asdcli.nn.backbones import BACKBONES
     from asdcli.recipe.components import build
     from asdcli.training import VIEWS
 

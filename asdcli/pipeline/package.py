@@ -79,7 +79,7 @@ def expected_clips(workspace: Workspace, edition: Edition) -> dict[Unit, set[str
     if not raw.is_dir():
         return None
     from asdcli.audio.clips import scan_clips
-    from asdcli.pipeline.units import clip_name, units_of
+    from asdcli.audio.units import clip_name, units_of
 
     clips, _ = scan_clips(raw, edition, "eval")
     clips = clips.select(clips.split == "test")

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from asdcli.audio.clips import ClipTable, concat
+from asdcli.audio.units import clip_name, units_of
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import decision_name, score_name, write_values
-from asdcli.detection import DETECTORS
+from asdcli.detection.detectors import DETECTORS
 from asdcli.pipeline import embed
 from asdcli.pipeline.banks import Embedded, FittedSection, load_embedded
 from asdcli.pipeline.features import open_stores
 from asdcli.pipeline.selection import Done, Selection
-from asdcli.pipeline.units import clip_name, units_of
 from asdcli.recipe.schema import Detector, Method
 from asdcli.training.labels import class_labels
 from asdcli.workspace.made import Made, fingerprint

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from asdcli.nn.arcface import ArcFace
+from asdcli.nn.losses.arcface import ArcFace
 from asdcli.training.task import Task
 from asdcli.training.views import Batch, View, class_count
 
@@ -18,7 +18,7 @@ class ArcFaceClassification(Task):
     Args:
         model: backbone with `embedding_size`.
         view: tells the number of classes.
-        scale, margin_rad, centres, mixed: of the loss (`asdcli.nn.arcface.ArcFace`).
+        scale, margin_rad, centres, mixed: of the loss (`asdcli.nn.losses.arcface.ArcFace`).
     """
 
     def __init__(

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from asdcli.errors import UserError, WorkError
-from asdcli.nn import OPTIMIZERS, SCHEDULES
+from asdcli.nn.optimizers import OPTIMIZERS
+from asdcli.nn.schedules import SCHEDULES
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Stage
 from asdcli.training import SAMPLERS

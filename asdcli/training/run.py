@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from asdcli.errors import UserError
-from asdcli.nn import BACKBONES
+from asdcli.nn.backbones import BACKBONES
 from asdcli.nn.pretrained import StartsPretrained
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method

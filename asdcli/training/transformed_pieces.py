@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from asdcli.audio.augment.transformations import add_noise, transformations, transformed_frontend
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.frontends.pieces import mean_std
 from asdcli.recipe.components import check
 from asdcli.training.clip_waveforms import ClipWaveforms, PieceCut, WaveformData
-from asdcli.training.transformations import add_noise, transformations, transformed_frontend
 from asdcli.training.views import Batch
 
 

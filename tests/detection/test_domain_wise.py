@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdcli.detection.bank import Bank
-from asdcli.detection.cosine_knn import CosineKnn
+from asdcli.detection.detectors.cosine_knn import CosineKnn
+from asdcli.detection.detectors.embedding_mahalanobis import EmbeddingMahalanobis
 from asdcli.detection.domain_wise import LEAST, DomainWise
-from asdcli.detection.embedding_mahalanobis import EmbeddingMahalanobis
 
 DETECTORS: list[Callable[[], Any]] = [CosineKnn, EmbeddingMahalanobis]
 

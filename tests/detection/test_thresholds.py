@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from asdcli.detection import THRESHOLDS
+from asdcli.detection.thresholds import THRESHOLDS
 from asdcli.errors import UserError
 from asdcli.recipe.components import Component, build
 

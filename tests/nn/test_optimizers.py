@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from asdcli.errors import UserError
-from asdcli.nn import OPTIMIZERS
+from asdcli.nn.optimizers import OPTIMIZERS
 from asdcli.recipe.components import Component, build
 
 

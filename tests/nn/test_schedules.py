@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdcli.errors import UserError
-from asdcli.nn import SCHEDULES
+from asdcli.nn.schedules import SCHEDULES
 from asdcli.recipe.components import Component, build
 
 

@@ -14,7 +14,7 @@ import toys
 from torch import Tensor, nn
 
 from asdcli.errors import UserError, WorkError
-from asdcli.nn import BACKBONES
+from asdcli.nn.backbones import BACKBONES
 from asdcli.training import TASKS
 from asdcli.training.loop import CHECK_EVERY
 from asdcli.training.seeds import generator

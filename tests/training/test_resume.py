@@ -12,7 +12,7 @@ import torch
 import toys
 from torch import Tensor, nn
 
-from asdcli.nn import BACKBONES
+from asdcli.nn.backbones import BACKBONES
 from asdcli.recipe.loading import load_recipe
 from asdcli.recipe.schema import Method
 from asdcli.training import TASKS

@@ -11,9 +11,9 @@ import toys
 from torch import nn
 
 from asdcli.errors import UserError
-from asdcli.nn.cnn_layers import CnnLayers
-from asdcli.nn.dense_autoencoder import DenseAutoencoder
-from asdcli.nn.mobilefacenet import MobileFaceNet
+from asdcli.nn.backbones.cnn_layers import CnnLayers
+from asdcli.nn.backbones.dense_autoencoder import DenseAutoencoder
+from asdcli.nn.backbones.mobilefacenet import MobileFaceNet
 from asdcli.recipe.components import Component, build
 from asdcli.training import TASKS
 from asdcli.training.seeds import generator

@@ -14,7 +14,7 @@ from torch import Tensor
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.frontends.pieces import mean_std
-from asdcli.nn.mobilefacenet import MobileFaceNet
+from asdcli.nn.backbones.mobilefacenet import MobileFaceNet
 from asdcli.recipe.components import Component
 from asdcli.training.classification import ArcFaceClassification
 from asdcli.training.seeds import generator

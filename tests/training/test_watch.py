@@ -8,7 +8,7 @@ import pytest
 import toys
 from sklearn.metrics import roc_auc_score
 
-from asdcli.nn import BACKBONES
+from asdcli.nn.backbones import BACKBONES
 from asdcli.training.watch import Watch, rows_to_watch
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from asdcli.nn.torchvision_nets import MobileNetV2
+from asdcli.nn.backbones.torchvision_nets import MobileNetV2
 
 # Table 2 of Sandler et al. 2018: expansion, channels, blocks, first stride
 TABLE = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.covariance import LedoitWolf
 
 from asdcli.detection.bank import Bank
-from asdcli.detection.embedding_mahalanobis import EmbeddingMahalanobis
+from asdcli.detection.detectors.embedding_mahalanobis import EmbeddingMahalanobis
 from asdcli.errors import UserError
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from helpers import DATA
 
-from asdcli.nn import BACKBONES
-from asdcli.nn.mobilefacenet import MobileFaceNet
+from asdcli.nn.backbones import BACKBONES
+from asdcli.nn.backbones.mobilefacenet import MobileFaceNet
 
 GOLDEN = np.load(DATA / "mobileanonet_mfn.npz")
 MOBILEANONET = [(2, 16, 5, 2), (4, 32, 1, 2), (2, 32, 6, 1), (4, 32, 1, 2), (2, 32, 2, 1)]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers import DATA
 
-from asdcli.nn.arcface import ArcFace
+from asdcli.nn.losses.arcface import ArcFace
 
 GOLDEN = np.load(DATA / "losses.npz")
 MARGINS = [0.05, 0.5, 0.2]

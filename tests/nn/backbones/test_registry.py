@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from asdcli.nn import BACKBONES
+from asdcli.nn.backbones import BACKBONES
 from asdcli.recipe.components import Component, build
 
 # One example, where a network does not take five frames of sixteen features.

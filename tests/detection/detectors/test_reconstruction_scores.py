@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from asdcli.detection import DETECTORS
 from asdcli.detection.bank import Bank, Embeddings
+from asdcli.detection.detectors import DETECTORS
 from asdcli.errors import UserError
-from asdcli.nn.dense_autoencoder import DenseAutoencoder
+from asdcli.nn.backbones.dense_autoencoder import DenseAutoencoder
 from asdcli.recipe.components import Component, build
 from asdcli.training.reconstruction import Reconstruction
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdcli.detection import DETECTORS
 from asdcli.detection.bank import Bank
+from asdcli.detection.detectors import DETECTORS
 from asdcli.errors import UserError
 from asdcli.recipe.components import Component, build
 

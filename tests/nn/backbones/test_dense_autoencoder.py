@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from asdcli.errors import UserError
-from asdcli.nn import BACKBONES
-from asdcli.nn.dense_autoencoder import DenseAutoencoder
+from asdcli.nn.backbones import BACKBONES
+from asdcli.nn.backbones.dense_autoencoder import DenseAutoencoder
 from asdcli.recipe.components import Component, build
 
 

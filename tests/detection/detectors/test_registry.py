@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from asdcli.detection import DETECTORS
 from asdcli.detection.bank import Bank, Embeddings
+from asdcli.detection.detectors import DETECTORS
 from asdcli.errors import UserError
 from asdcli.recipe.components import Component, build
 

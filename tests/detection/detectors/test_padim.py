@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.covariance import EmpiricalCovariance
 
-from asdcli.detection import DETECTORS
 from asdcli.detection.bank import Bank
-from asdcli.detection.padim import Padim
+from asdcli.detection.detectors import DETECTORS
+from asdcli.detection.detectors.padim import Padim
 from asdcli.errors import UserError
 from asdcli.recipe.components import Component, build
 

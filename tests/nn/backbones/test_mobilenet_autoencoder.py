@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
 from asdcli.errors import UserError
-from asdcli.nn import BACKBONES
-from asdcli.nn.mobilenet_autoencoder import MobileNetV2Autoencoder
+from asdcli.nn.backbones import BACKBONES
+from asdcli.nn.backbones.mobilenet_autoencoder import MobileNetV2Autoencoder
 from asdcli.nn.pretrained import StartsPretrained
 from asdcli.recipe.components import Component, build
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 from asdcli.errors import UserError
-from asdcli.nn import BACKBONES
-from asdcli.nn.cnn_layers import TAPS, CnnLayers, _to_grid
+from asdcli.nn.backbones import BACKBONES
+from asdcli.nn.backbones.cnn_layers import TAPS, CnnLayers, _to_grid
 from asdcli.nn.pretrained import StartsPretrained
 from asdcli.recipe.components import Component, build
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
 from asdcli.detection.bank import Bank
-from asdcli.detection.cosine_knn import CosineKnn
+from asdcli.detection.detectors.cosine_knn import CosineKnn
 
 
 def bank(clips: int = 6, pieces: int = 4, seed: int = 0) -> Bank:
@@ -40,5 +40,5 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = CosineKnn()
     whole.fit(training)
     expected = whole.score_bank()
-    monkeypatch.setattr("asdcli.detection.cosine_knn.BLOCK_BYTES", 1)
+    monkeypatch.setattr("asdcli.detection.detectors.cosine_knn.BLOCK_BYTES", 1)
     np.testing.assert_allclose(whole.score_bank(), expected, rtol=1e-12)

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from scipy.signal import butter, lfilter, welch
 from torch import Tensor
 
+from asdcli.audio.augment.transformations import Transformation, add_noise, transformations, transformed_frontend
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.recipe.components import Component, check
 from asdcli.recipe.loading import load_recipe
 from asdcli.training.seeds import generator
-from asdcli.training.transformations import Transformation, add_noise, transformations, transformed_frontend
 
 RATE = 16_000
 PARAMS = load_recipe("ssl_classifier").resolve(member="classifier").frontend.params

@@ -1,0 +1,1 @@
+"""Losses with weights of their own, or of more than a line."""
