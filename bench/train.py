@@ -20,11 +20,11 @@ from asdcli.audio.features import Features
 from asdcli.recipe.components import build
 from asdcli.recipe.loading import load_recipe
 from asdcli.recipe.schema import Method
-from asdcli.training import VIEWS
 from asdcli.training.checkpoint import Checkpoint, RunLog
 from asdcli.training.loop import StageLoop
 from asdcli.training.run import build_task
 from asdcli.training.seeds import generator
+from asdcli.training.views import VIEWS
 from asdcli.ui import Progress
 
 CLIPS, SECONDS = 200, 10

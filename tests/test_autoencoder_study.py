@@ -19,7 +19,7 @@ from asdcli.recipe.components import build
 from asdcli.recipe.loading import load_recipe
 from asdcli.recipe.schema import Method
 from asdcli.training.run import Trained, train
-from asdcli.training.views import FrameWindows
+from asdcli.training.views.frame_windows import FrameWindows
 from asdcli.ui import Ui
 
 MEMBERS = [("dense_ae", "ae"), ("mobilenet_ae", "random"), ("mobilenet_ae", "imagenet")]

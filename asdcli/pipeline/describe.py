@@ -19,7 +19,9 @@ def components(method: Method) -> Iterator[tuple[tuple[str, ...], Mapping[str, C
     from asdcli.nn.backbones import BACKBONES
     from asdcli.nn.optimizers import OPTIMIZERS
     from asdcli.nn.schedules import SCHEDULES
-    from asdcli.training import SAMPLERS, TASKS, VIEWS
+    from asdcli.training.samplers import SAMPLERS
+    from asdcli.training.tasks import TASKS
+    from asdcli.training.views import VIEWS
 
     yield ("frontend",), FRONTENDS, "front end", method.frontend
     yield ("view",), VIEWS, "view", method.view
@@ -81,7 +83,7 @@ def count_parameters(method: Method) -> int:
     from asdcli.audio.frontends import FRONTENDS
     from asdcli.nn.backbones import BACKBONES
     from asdcli.recipe.components import build
-    from asdcli.training import VIEWS
+    from asdcli.training.views import VIEWS
 
     frontend = build(FRONTENDS, "front end", method.frontend)
     view = VIEWS[method.view.name]

@@ -15,8 +15,8 @@ from asdcli.pipeline.features import ClipData, open_stores
 from asdcli.pipeline.selection import Done, Selection
 from asdcli.recipe.schema import Method
 from asdcli.training.run import build_task
-from asdcli.training.task import Task
-from asdcli.training.views import View
+from asdcli.training.tasks.task import Task
+from asdcli.training.views.view import View
 from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made, fingerprint
 

@@ -13,8 +13,8 @@ from asdcli.audio.packing import build_store
 from asdcli.audio.store import Store
 from asdcli.pipeline.selection import Done, Selection
 from asdcli.recipe.schema import Method
-from asdcli.training import VIEWS
 from asdcli.training.labels import class_labels
+from asdcli.training.views import VIEWS
 from asdcli.ui import Progress
 
 

@@ -14,9 +14,9 @@ from asdcli.pipeline.features import ClipData, MachineStores, open_stores
 from asdcli.pipeline.selection import Done, Selection
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method
-from asdcli.training import VIEWS
 from asdcli.training.run import train
-from asdcli.training.views import View
+from asdcli.training.views import VIEWS
+from asdcli.training.views.view import View
 from asdcli.training.watch import Watch, rows_to_watch
 from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made, fingerprint

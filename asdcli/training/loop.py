@@ -20,12 +20,12 @@ from asdcli.nn.optimizers import OPTIMIZERS
 from asdcli.nn.schedules import SCHEDULES
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Stage
-from asdcli.training import SAMPLERS
 from asdcli.training.checkpoint import Checkpoint, RunLog
+from asdcli.training.samplers import SAMPLERS
 from asdcli.training.seeds import generator, seed_layers
 from asdcli.training.split import split_examples
-from asdcli.training.task import Task, freeze, train_mode
-from asdcli.training.views import Batch, View
+from asdcli.training.tasks.task import Task, freeze, train_mode
+from asdcli.training.views.view import Batch, View
 from asdcli.training.watch import Watch
 from asdcli.ui import Progress
 

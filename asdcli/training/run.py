@@ -13,12 +13,12 @@ from asdcli.nn.backbones import BACKBONES
 from asdcli.nn.pretrained import StartsPretrained
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method
-from asdcli.training import TASKS
 from asdcli.training.checkpoint import Checkpoint, RunLog
 from asdcli.training.loop import StageLoop
 from asdcli.training.seeds import derive_seed
-from asdcli.training.task import Task, carry_over
-from asdcli.training.views import View
+from asdcli.training.tasks import TASKS
+from asdcli.training.tasks.task import Task, carry_over
+from asdcli.training.views.view import View
 from asdcli.training.watch import Watch
 from asdcli.ui import Ui
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from asdcli.errors import UserError
 from asdcli.recipe.schema import Stage
 from asdcli.training.seeds import derive_seed
-from asdcli.training.views import View
+from asdcli.training.views.view import View
 
 
 def split_examples(view: View, stage: Stage, seed: int, name: str) -> tuple[Tensor, Tensor]:

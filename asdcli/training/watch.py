@@ -12,8 +12,8 @@ import torch
 from asdcli.audio.clips import ClipTable
 from asdcli.challenge.metrics.official import auc, separability
 from asdcli.training.seeds import generator
-from asdcli.training.task import Task
-from asdcli.training.views import View
+from asdcli.training.tasks.task import Task
+from asdcli.training.views.view import View
 
 
 def rows_to_watch(clips: ClipTable, count: int) -> np.ndarray:

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from asdcli.errors import UserError, WorkError
 from asdcli.nn.backbones import BACKBONES
-from asdcli.training import TASKS
 from asdcli.training.loop import CHECK_EVERY
 from asdcli.training.seeds import generator
-from asdcli.training.task import Task
-from asdcli.training.views import View
+from asdcli.training.tasks import TASKS
+from asdcli.training.tasks.task import Task
+from asdcli.training.views.view import View
 from asdcli.ui import Progress, Ui
 
 SGD = {"name": "sgd", "lr": 0.1}

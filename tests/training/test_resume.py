@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from asdcli.nn.backbones import BACKBONES
 from asdcli.recipe.loading import load_recipe
 from asdcli.recipe.schema import Method
-from asdcli.training import TASKS
 from asdcli.training.checkpoint import Checkpoint
-from asdcli.training.classification import ArcFaceClassification
+from asdcli.training.tasks import TASKS
+from asdcli.training.tasks.arcface import ArcFaceClassification
 
 VALIDATION = {"fraction": 0.25}
 EASY = toys.stage(epochs=3)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from asdcli.errors import UserError
 from asdcli.training.split import split_examples
-from asdcli.training.views import View
+from asdcli.training.views.view import View
 
 
 def split(view: View, seed: int = 0, name: str = "train", **validation: Any) -> tuple[list[int], list[int]]:

@@ -18,11 +18,12 @@ from asdcli.recipe.schema import Method, Stage
 from asdcli.training.checkpoint import Checkpoint, RunLog
 from asdcli.training.labels import class_labels
 from asdcli.training.loop import StageLoop
-from asdcli.training.reconstruction import Reconstruction
 from asdcli.training.run import train
-from asdcli.training.task import Task
-from asdcli.training.views import FrameWindows, View
-from asdcli.training.waveform_pieces import WaveformPieces
+from asdcli.training.tasks.reconstruction import Reconstruction
+from asdcli.training.tasks.task import Task
+from asdcli.training.views.frame_windows import FrameWindows
+from asdcli.training.views.view import View
+from asdcli.training.views.waveform_pieces import WaveformPieces
 from asdcli.ui import Progress, Ui
 
 CPU = torch.device("cpu")

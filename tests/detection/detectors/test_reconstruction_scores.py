@@ -13,7 +13,7 @@ from asdcli.detection.detectors import DETECTORS
 from asdcli.errors import UserError
 from asdcli.nn.backbones.dense_autoencoder import DenseAutoencoder
 from asdcli.recipe.components import Component, build
-from asdcli.training.reconstruction import Reconstruction
+from asdcli.training.tasks.reconstruction import Reconstruction
 
 FRAMES, FEATURES = 3, 6
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdcli.recipe.components import Component, build
-from asdcli.training import SAMPLERS
+from asdcli.training.samplers import SAMPLERS
 from asdcli.training.seeds import generator
 
 PIECES = toys.pieces()

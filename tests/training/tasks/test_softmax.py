@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from asdcli.errors import UserError
 from asdcli.recipe.components import Component, build
-from asdcli.training import TASKS
 from asdcli.training.seeds import generator
-from asdcli.training.softmax import SoftmaxClassification, log_odds, log_odds_2021
-from asdcli.training.views import Batch, FrameWindows
+from asdcli.training.tasks import TASKS
+from asdcli.training.tasks.softmax import SoftmaxClassification, log_odds, log_odds_2021
+from asdcli.training.views.frame_windows import FrameWindows
+from asdcli.training.views.view import Batch
 
 EPSILON = 2.220446049250313e-16
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from asdcli.errors import UserError
 from asdcli.recipe.schema import Stage
-from asdcli.training.layer_features import LayerFeatures
 from asdcli.training.seeds import generator
-from asdcli.training.whole_clips import WholeClips
+from asdcli.training.tasks.layer_features import LayerFeatures
+from asdcli.training.views.whole_clips import WholeClips
 
 
 class Transposed(nn.Module):

@@ -17,10 +17,11 @@ from torch import nn
 from asdcli.audio.features import Features
 from asdcli.errors import UserError
 from asdcli.recipe.components import Component, build
-from asdcli.training import TASKS
-from asdcli.training.reconstruction import Reconstruction, moments
 from asdcli.training.seeds import generator
-from asdcli.training.views import View
+from asdcli.training.tasks import TASKS
+from asdcli.training.tasks.moments import moments
+from asdcli.training.tasks.reconstruction import Reconstruction
+from asdcli.training.views.view import View
 
 KINDS = ("feature", "value")
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from asdcli.training.views import FeatureData, FrameWindows
+from asdcli.training.views.frame_windows import FrameWindows
+from asdcli.training.views.view import FeatureData
 
 
 class WholeClips(FrameWindows):

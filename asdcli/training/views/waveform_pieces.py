@@ -11,8 +11,8 @@ from torch import Tensor
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.frontends.pieces import mean_std, min_max
 from asdcli.recipe.components import build
-from asdcli.training.clip_waveforms import ClipWaveforms, PieceCut, WaveformData
-from asdcli.training.views import Batch
+from asdcli.training.views.clip_waveforms import ClipWaveforms, PieceCut, WaveformData
+from asdcli.training.views.view import Batch
 
 NORMALISE = {"mean_std": mean_std, "min_max": min_max, "none": lambda pieces: pieces}
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asdcli.training.task import Task
-from asdcli.training.views import Batch, View, class_count
+from asdcli.training.tasks.task import Task
+from asdcli.training.views.view import Batch, View, class_count
 
 LOG_EPSILON = math.log(sys.float_info.epsilon)
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from asdcli.errors import UserError
-from asdcli.training.reconstruction import moments
-from asdcli.training.task import Task
-from asdcli.training.views import Batch, View
+from asdcli.training.tasks.moments import moments
+from asdcli.training.tasks.task import Task
+from asdcli.training.views.view import Batch, View
 
 
 class LayerFeatures(Task):

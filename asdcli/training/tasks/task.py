@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from asdcli.errors import UserError
-from asdcli.training.views import Batch
+from asdcli.training.views.view import Batch
 
 
 class Task(nn.Module):

@@ -16,9 +16,9 @@ from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.frontends.pieces import mean_std
 from asdcli.nn.backbones.mobilefacenet import MobileFaceNet
 from asdcli.recipe.components import Component
-from asdcli.training.classification import ArcFaceClassification
 from asdcli.training.seeds import generator
-from asdcli.training.transformed_pieces import TransformedPieces
+from asdcli.training.tasks.arcface import ArcFaceClassification
+from asdcli.training.views.transformed_pieces import TransformedPieces
 
 SHORT = {"n_fft": 64, "hop_length": 48, "n_mels": 8, "f_min_hz": 50.0, "f_max_hz": 6400.0}
 FRAMES = 8

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asdcli.training.task import Task
-from asdcli.training.views import Batch, View
-
-EPS = torch.finfo(torch.float64).eps
+from asdcli.training.tasks.moments import moments
+from asdcli.training.tasks.task import Task
+from asdcli.training.views.view import Batch, View
 
 
 class Reconstruction(Task):
@@ -59,25 +58,3 @@ class Reconstruction(Task):
 
     def _standardise(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.deviation if self.standardised else x
-
-
-@torch.no_grad()
-def moments(view: View, *, per_feature: bool) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over all examples of a view's clips, float64, clip by clip.
-
-    `[features]` each if per feature, else in the shape of an example. As in scikit-learn's StandardScaler the deviation
-    is that of the population, and 1 where values are constant but for rounding.
-    """
-
-    def rows(clip: int) -> Tensor:
-        examples = view.clip_examples(clip).double()
-        return examples.flatten(0, -2) if per_feature else examples
-
-    shift = rows(0).mean(0)  # near the mean, so that squares lose no digits
-    count, total, squares = 0, torch.zeros_like(shift), torch.zeros_like(shift)
-    for clip in range(len(view.clips)):
-        values = rows(clip) - shift
-        count, total, squares = count + len(values), total + values.sum(0), squares + values.square().sum(0)
-    mean, variance = shift + total / count, (squares / count - (total / count).square()).clamp_min(0)
-    constant = variance <= count * EPS * variance + (count * mean * EPS).square()
-    return mean, torch.where(constant, 1.0, variance.sqrt())

@@ -15,11 +15,11 @@ from asdcli.nn.backbones.cnn_layers import CnnLayers
 from asdcli.nn.backbones.dense_autoencoder import DenseAutoencoder
 from asdcli.nn.backbones.mobilefacenet import MobileFaceNet
 from asdcli.recipe.components import Component, build
-from asdcli.training import TASKS
 from asdcli.training.seeds import generator
-from asdcli.training.task import Task, carry_over, freeze, train_mode
-from asdcli.training.views import View
-from asdcli.training.whole_clips import WholeClips
+from asdcli.training.tasks import TASKS
+from asdcli.training.tasks.task import Task, carry_over, freeze, train_mode
+from asdcli.training.views.view import View
+from asdcli.training.views.whole_clips import WholeClips
 
 
 def example(name: str, clips: int = 8) -> View:

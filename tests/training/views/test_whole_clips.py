@@ -9,9 +9,9 @@ import toys
 
 from asdcli.errors import UserError
 from asdcli.recipe.components import Component, build
-from asdcli.training import VIEWS
 from asdcli.training.seeds import generator
-from asdcli.training.whole_clips import WholeClips
+from asdcli.training.views import VIEWS
+from asdcli.training.views.whole_clips import WholeClips
 
 
 def view(lengths: list[int], rows: list[int] | None = None, **params: object) -> WholeClips:

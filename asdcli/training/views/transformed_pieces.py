@@ -12,8 +12,8 @@ from asdcli.audio.augment.transformations import add_noise, transformations, tra
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.frontends.pieces import mean_std
 from asdcli.recipe.components import check
-from asdcli.training.clip_waveforms import ClipWaveforms, PieceCut, WaveformData
-from asdcli.training.views import Batch
+from asdcli.training.views.clip_waveforms import ClipWaveforms, PieceCut, WaveformData
+from asdcli.training.views.view import Batch
 
 
 class TransformedPieces:

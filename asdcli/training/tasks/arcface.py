@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from asdcli.nn.losses.arcface import ArcFace
-from asdcli.training.task import Task
-from asdcli.training.views import Batch, View, class_count
+from asdcli.training.tasks.task import Task
+from asdcli.training.views.view import Batch, View, class_count
 
 
 class ArcFaceClassification(Task):

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from asdcli.errors import UserError
 from asdcli.recipe.components import Component, build
-from asdcli.training import VIEWS
 from asdcli.training.seeds import generator
-from asdcli.training.views import View, class_count
+from asdcli.training.views import VIEWS
+from asdcli.training.views.view import View, class_count
 
 LENGTHS = [9, 7, 12, 8, 7]
 SHORT_LOGMEL = Component.model_validate(

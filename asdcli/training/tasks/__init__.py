@@ -1,0 +1,18 @@
+"""Tasks: what a stage optimises, a network with its loss and heads. A new one is one file here and one line below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from asdcli.training.tasks.arcface import ArcFaceClassification
+from asdcli.training.tasks.layer_features import LayerFeatures
+from asdcli.training.tasks.reconstruction import Reconstruction
+from asdcli.training.tasks.softmax import SoftmaxClassification
+
+TASKS: dict[str, Callable[..., Any]] = {
+    "reconstruction": Reconstruction,
+    "arcface": ArcFaceClassification,
+    "softmax": SoftmaxClassification,
+    "layer_features": LayerFeatures,
+}
