@@ -11,9 +11,8 @@ import tracemalloc
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from asdcli.fusion.areas import Trial
-from asdcli.fusion.search import held_out, score_table
-from asdcli.fusion.weights import best, simplex
+from asdcli.scores.areas import Trial
+from asdcli.scores.search import best, held_out, score_table, simplex
 
 SYSTEMS, STEPS, MACHINES = 7, 10, 7
 KINDS = np.repeat([0, 1, 2], [50, 50, 100]).astype(np.uint8)  # a section of 2022: normal source, normal target, anomaly

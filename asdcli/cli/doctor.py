@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 
 def doctor(context: typer.Context) -> None:
     """Look at this machine: Python, torch, GPU, disk, data and weights found."""
-    from asdcli.pipeline.doctor import examine
+    from asdcli.stages.doctor import examine
 
     output: Output = context.obj
     findings = examine(output.workspace)

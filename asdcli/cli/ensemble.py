@@ -14,11 +14,11 @@ from asdcli.errors import UserError
 
 if TYPE_CHECKING:
     from asdcli.challenge.editions.edition import Edition
-    from asdcli.pipeline.aligned import Norm
-    from asdcli.pipeline.ensemble import Fused
-    from asdcli.pipeline.scorefolders import ScoreFolder
-    from asdcli.pipeline.weighing import Worth
-    from asdcli.pipeline.weights import Choice
+    from asdcli.scores.aligned import Norm
+    from asdcli.scores.folders import ScoreFolder
+    from asdcli.scores.shares import Choice
+    from asdcli.scores.weighing import Worth
+    from asdcli.stages.ensemble import Fused
 
 
 class NormName(StrEnum):
@@ -92,7 +92,7 @@ def ensemble(
             raise UserError("--system names a system of a recipe; folders have weights.", "--weight, or --weights FILE")
         edition, fused, systems = _fuse_given(output, folders, data, machine, choice, used_norm, out)
     else:
-        from asdcli.pipeline.systems import ensemble_folder, fuse_recipe, named_system
+        from asdcli.stages.systems import ensemble_folder, fuse_recipe, named_system
 
         selection = options.selection_of(
             output, recipe=recipe, data=data, machines=machine, members=member, set_name=set_name, seed=seed,
@@ -123,7 +123,7 @@ def _choice(
     norm: NormName | None,
 ) -> tuple[Choice, Norm]:
     """How the weights are chosen, and the normalisation: the one asked for, or that of the weights file."""
-    from asdcli.pipeline.weights import Grid, Weights, read_weights
+    from asdcli.scores.shares import Grid, Weights, read_weights
 
     wanted: Norm = norm.value if norm else "train"
     if grid:
@@ -156,8 +156,8 @@ def _fuse_given(
     norm: Norm,
     out: Path | None,
 ) -> tuple[Edition, Fused, list[ScoreFolder]]:
-    from asdcli.pipeline import ensemble as stage
-    from asdcli.pipeline.scorefolders import open_score_folders
+    from asdcli.stages import ensemble as stage
+    from asdcli.stages.choices import open_score_folders
 
     edition, systems = open_score_folders(output.workspace, output.ui, paths, data, machines)
     place = out or output.workspace.ensemble("folders") / edition.name

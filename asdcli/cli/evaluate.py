@@ -14,9 +14,9 @@ from asdcli.cli.console import Output
 if TYPE_CHECKING:
     from asdcli.challenge.editions.edition import Edition
     from asdcli.challenge.metrics.evaluation import Evaluation
-    from asdcli.pipeline.evaluate import Result, Standing
-    from asdcli.pipeline.published import Comparison
-    from asdcli.pipeline.scorefolders import ScoreFolder
+    from asdcli.scores.folders import ScoreFolder
+    from asdcli.stages.evaluate import Result, Standing
+    from asdcli.stages.published import Comparison
 
 
 def register(app: typer.Typer) -> None:
@@ -54,11 +54,11 @@ def evaluate(
     are those of the edition's own evaluator; the interval is a stratified bootstrap over clips. Several systems are
     compared with the first on the same resampled clips; trainings with several seeds count as one system.
     """
-    from asdcli.pipeline import evaluate as stage
+    from asdcli.stages import evaluate as stage
 
     output: Output = context.obj
     if folders:
-        from asdcli.pipeline.scorefolders import open_score_folders
+        from asdcli.stages.choices import open_score_folders
 
         edition, opened = open_score_folders(output.workspace, output.ui, folders, data, machine)
     else:
@@ -91,7 +91,7 @@ def _own(output: Output, seeds: list[int], **chosen: Any) -> tuple[Edition, list
 
     A member that cannot be trained is left out, and named.
     """
-    from asdcli.pipeline.systems import current_ensemble, ensemble_folder, member_folders, usable_members
+    from asdcli.stages.systems import current_ensemble, ensemble_folder, member_folders, usable_members
 
     folders: list[ScoreFolder] = []
     for seed in dict.fromkeys(seeds):
@@ -139,7 +139,7 @@ def _draw(output: Output, edition: Edition, result: Result, decisions: bool) -> 
 
 
 def _draw_table(output: Output, title: str, evaluation: Evaluation, columns: dict[str, str]) -> None:
-    from asdcli.pipeline.evaluate import rows_of
+    from asdcli.stages.evaluate import rows_of
 
     rows = list(rows_of(evaluation))
     names = [n for n in columns if any(not math.isnan(values.get(n, math.nan)) for *_, values in rows)]
@@ -199,8 +199,8 @@ def _draw_standings(output: Output, edition: Edition, standings: list[Standing])
 
 
 def _compare(output: Output, edition: Edition, results: list[Result], recipe: str | None) -> list[Comparison]:
-    from asdcli.pipeline.published import compare
-    from asdcli.pipeline.selection import choose_recipe
+    from asdcli.stages.published import compare
+    from asdcli.stages.selection import choose_recipe
 
     chosen = choose_recipe(output.workspace, output.ui, recipe)
     comparisons = compare(chosen, edition, results)

@@ -10,7 +10,7 @@ import typer
 from asdcli.cli.console import Output
 
 if TYPE_CHECKING:
-    from asdcli.pipeline.selection import Done, Selection
+    from asdcli.stages.selection import Done, Selection
 
 
 class SetName(StrEnum):
@@ -46,7 +46,7 @@ def run_stage(context: typer.Context, stage: str, seeds: list[int], **chosen: An
     import importlib
 
     output: Output = context.obj
-    run = importlib.import_module(f"asdcli.pipeline.{stage}").run
+    run = importlib.import_module(f"asdcli.stages.{stage}").run
     done: list[Done] = []
     for seed in dict.fromkeys(seeds):
         selection = selection_of(output, seed=seed, **chosen)
@@ -55,7 +55,7 @@ def run_stage(context: typer.Context, stage: str, seeds: list[int], **chosen: An
 
 
 def selection_of(output: Output, **chosen: Any) -> Selection:
-    from asdcli.pipeline.selection import select
+    from asdcli.stages.selection import select
 
     chosen = {key: value.value if isinstance(value, StrEnum) else value for key, value in chosen.items()}
     return select(output.workspace, output.ui, **chosen)

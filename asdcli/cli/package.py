@@ -14,8 +14,8 @@ from asdcli.errors import UserError
 if TYPE_CHECKING:
     from asdcli.challenge.editions.edition import Edition
     from asdcli.challenge.submission.checker import Report
-    from asdcli.pipeline.scorefolders import ScoreFolder
-    from asdcli.pipeline.selection import Selection
+    from asdcli.scores.folders import ScoreFolder
+    from asdcli.stages.selection import Selection
 
 EXAMPLE = (
     "Examples: `asd package-submission --label Example_UNI_task2_1 "
@@ -64,8 +64,8 @@ def package_submission(
     if label is None or not author:
         raise UserError("A package needs --label and at least one --author.", "asd package-submission --help")
     from asdcli.challenge.submission.team import parse_author, parse_label
-    from asdcli.pipeline import package as stage
-    from asdcli.pipeline.scorefolders import open_score_folders
+    from asdcli.stages import package as stage
+    from asdcli.stages.choices import open_score_folders
 
     parse_label(label)
     authors = [parse_author(text) for text in author]
@@ -90,8 +90,8 @@ def package_submission(
 
 def _ensemble(selection: Selection) -> tuple[Edition, list[ScoreFolder], int, dict[str, Any]]:
     """The recipe's ensemble, brought up to date, its members' parameters, and what meta.yaml says of it."""
-    from asdcli.pipeline.describe import count_parameters
-    from asdcli.pipeline.systems import current_ensemble
+    from asdcli.stages.describe import count_parameters
+    from asdcli.stages.systems import current_ensemble
     from asdcli.workspace.made import Made
 
     ensemble = current_ensemble(selection)
@@ -105,7 +105,7 @@ def _ensemble(selection: Selection) -> tuple[Edition, list[ScoreFolder], int, di
 
 def _check(output: Output, path: Path, data: str | None) -> None:
     from asdcli.challenge.editions.edition import load_edition
-    from asdcli.pipeline import package as stage
+    from asdcli.stages import package as stage
 
     found = stage.check(output.workspace, path, load_edition(data) if data else None)
     _draw(output, found, f"Checked: {path}")

@@ -11,9 +11,9 @@ from asdcli.cli import options
 from asdcli.cli.console import Output
 
 if TYPE_CHECKING:
-    from asdcli.pipeline.anomaly_map import ClipMap
-    from asdcli.pipeline.curves import Curves
-    from asdcli.pipeline.selection import Selection
+    from asdcli.stages.anomaly_map import ClipMap
+    from asdcli.stages.curves import Curves
+    from asdcli.stages.selection import Selection
 
 
 Folder = Annotated[
@@ -53,7 +53,7 @@ def anomaly_map(
     Trains and embeds first what is missing. A training clip is compared with the other training clips.
     """
     from asdcli.cli.figures.anomaly_map import draw
-    from asdcli.pipeline import anomaly_map as stage
+    from asdcli.stages import anomaly_map as stage
     from asdcli.workspace.files import write_atomic
 
     output: Output = context.obj
@@ -90,7 +90,7 @@ def curves(
     Also of trainings that are still running.
     """
     from asdcli.cli.figures.curves import draw
-    from asdcli.pipeline import curves as stage
+    from asdcli.stages import curves as stage
     from asdcli.workspace.files import write_atomic
 
     output: Output = context.obj

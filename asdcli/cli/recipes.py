@@ -35,7 +35,7 @@ def recipes(
 
 
 def _list(output: Output) -> None:
-    from asdcli.pipeline.describe import describe_recipes
+    from asdcli.stages.describe import describe_recipes
 
     described = describe_recipes()
     if output.json(described):
@@ -56,8 +56,8 @@ def _list(output: Output) -> None:
 def _show(
     output: Output, name: str, *, machine: str | None, member: str | None, data: str | None, profile: str
 ) -> None:
-    from asdcli.pipeline.describe import check_components, resolved
     from asdcli.recipe.loading import load_recipe
+    from asdcli.stages.describe import check_components, resolved
 
     recipe = load_recipe(name)
     chosen = member or next(iter(recipe.header.members))

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from helpers import invoke
 
-from asdcli.pipeline.describe import resolved
 from asdcli.recipe.loading import load_recipe, recipe_names
+from asdcli.stages.describe import resolved
 
 
 @pytest.mark.parametrize("name", recipe_names())

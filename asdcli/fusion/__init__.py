@@ -1,1 +1,0 @@
-"""Scores to scores: normalisation, weighted fusion, and the search for weights, on plain arrays."""

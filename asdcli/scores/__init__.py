@@ -1,0 +1,1 @@
+"""Many systems' scores at once: folders, alignment, normalisation, shares, and the search for them."""

@@ -1,0 +1,107 @@
+"""The grid search for weights, and the estimate of what it gives on a machine that it did not see."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from asdcli.challenge.metrics.official import arithmetic_mean, harmonic_mean
+from asdcli.scores.areas import Trial, areas
+
+Trials = Mapping[str, Sequence[Trial]]
+"""The trials of each machine; the systems are the same in all of them."""
+
+_BLOCK = 16_000
+"""Points times clips that are worked on at once: arrays of this size stay in the cache."""
+
+TIE = 1e-12
+"""Objectives that lie as close as this are equally good."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Scores of machines `[machines, points]`: of each the mean over its AUC and pAUC values, `values` in number.
+
+    harmonic: whether means are harmonic (2021 and later) or arithmetic (2020).
+    """
+
+    machines: tuple[str, ...]
+    scores: np.ndarray
+    values: np.ndarray
+    harmonic: bool
+
+    def official(self) -> np.ndarray:
+        """The score over all machines `[points]`.
+
+        From 2021 on it is the harmonic mean over all values, in which a machine with more sections counts more; the
+        mean of AUC and pAUC of 2020 goes by machine.
+        """
+        if not self.harmonic:
+            return self.scores.mean(axis=0)
+        return self.values.sum() / (self.values[:, None] / self.scores).sum(axis=0)
+
+    def of(self, machines: Sequence[str]) -> Table:
+        rows = [self.machines.index(machine) for machine in machines]
+        return Table(tuple(machines), self.scores[rows], self.values[rows], self.harmonic)
+
+    def at(self, points: Sequence[int]) -> float:
+        """The score over all machines when each has a point of its own."""
+        chosen = self.scores[np.arange(len(points)), points][:, None]
+        return float(Table(self.machines, chosen, self.values, self.harmonic).official()[0])
+
+
+def score_table(
+    trials: Trials, points: np.ndarray, harmonic: bool, progress: Callable[[int], None] | None = None
+) -> Table:
+    """The scores of every machine under each of the weights `[points, systems]`, in one pass and little memory.
+
+    progress: called with the number of points done.
+    """
+    scores = np.empty((len(trials), len(points)))
+    block = max(1, _BLOCK // max(trial.kinds.size for own in trials.values() for trial in own))
+    for start in range(0, len(points), block):
+        rows = slice(start, start + block)
+        weights = points[rows].astype(float)
+        for machine, own in enumerate(trials.values()):
+            values = np.concatenate([areas(trial, weights) for trial in own])
+            scores[machine, rows] = (harmonic_mean if harmonic else arithmetic_mean)(values, axis=0)
+        if progress:
+            progress(min(start + block, len(points)))
+    counts = [sum(int(trial.kinds.max()) + 1 for trial in own) for own in trials.values()]
+    return Table(tuple(trials), scores, np.array(counts, dtype=float), harmonic)
+
+
+def held_out(table: Table, points: np.ndarray) -> float | None:
+    """The score when each machine is fused with the weights that are best on all others; None for one machine."""
+    if len(table.machines) < 2:
+        return None
+    others = [[other for other in table.machines if other != machine] for machine in table.machines]
+    return table.at([best(table.of(rest).official(), points) for rest in others])
+
+
+def simplex(systems: int, steps: int) -> np.ndarray:
+    """All weights in whole steps that sum to `steps`: int64 `[points, systems]`, in falling lexicographic order."""
+    points = np.zeros((1, 0), dtype=np.int64)
+    left = np.array([steps])
+    for _ in range(systems - 1):
+        rows = np.repeat(np.arange(len(points)), left + 1)
+        first = np.cumsum(left + 1) - (left + 1)  # where the choices of each row begin
+        taken = left[rows] - (np.arange(len(rows)) - first[rows])
+        points, left = np.column_stack([points[rows], taken]), left[rows] - taken
+    return np.column_stack([points, left])
+
+
+def simplex_size(systems: int, steps: int) -> int:
+    return math.comb(steps + systems - 1, systems - 1)
+
+
+def best(objective: np.ndarray, points: np.ndarray) -> int:
+    """The number of the point with the highest objective `[points]`.
+
+    Among those within 1e-12 of it the most even weights win (the smallest sum of squares), and among these the first.
+    """
+    good = np.flatnonzero(objective >= objective.max() - TIE)
+    return int(good[np.argmin((points[good] ** 2).sum(axis=1))])

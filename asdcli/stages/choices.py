@@ -1,0 +1,52 @@
+"""Choices that a command leaves open: the only candidate, or the one used last, and a word about it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from asdcli.challenge.editions.edition import Edition, edition_names, load_edition
+from asdcli.errors import UserError, unknown
+from asdcli.scores.folders import ScoreFolder, below_root, open_score_folder
+from asdcli.ui import Ui
+from asdcli.workspace.places import Workspace
+
+
+def choose_edition(workspace: Workspace, ui: Ui, name: str | None) -> Edition:
+    """The edition asked for, the only one on disk, or the one used last."""
+    on_disk = workspace.editions()
+    if name is None:
+        if not on_disk:
+            raise UserError(f"There is no data under {workspace.root / 'data'} yet.", "asd download demo")
+        last = workspace.last().get("edition", "")
+        if len(on_disk) > 1 and last not in on_disk:
+            raise UserError(f"There are several data sets here: {', '.join(on_disk)}.", f"--data {on_disk[0]}")
+        name = on_disk[0] if len(on_disk) == 1 else last
+        ui.say(f"Data: {name} ({'the only one here' if len(on_disk) == 1 else 'used last'})")
+    elif name not in on_disk:
+        if name not in edition_names():
+            raise unknown("data set", name, sorted({*edition_names(), *on_disk}))
+        raise UserError(f"{name} is not under {workspace.root / 'data'} yet.", f"asd download {name}")
+    return load_edition(name, own=True)
+
+
+def open_score_folders(
+    workspace: Workspace, ui: Ui, paths: list[Path], data: str | None, machines: Collection[str] | None = None
+) -> tuple[Edition, list[ScoreFolder]]:
+    """Any folders of score files, of all machine types or of some, and the edition they are of."""
+    edition = _edition(workspace, ui, paths, data)
+    folders = [open_score_folder(workspace, ui, path, edition) for path in paths]
+    return edition, [folder.only(machines) for folder in folders] if machines else folders
+
+
+def _edition(workspace: Workspace, ui: Ui, paths: list[Path], data: str | None) -> Edition:
+    """The edition that is named, or that the folders' place under the root tells, or that is chosen by default."""
+    if data is not None:
+        return load_edition(data, own=workspace.data(data).is_dir())
+    for path in paths:
+        parts = below_root(workspace, path)
+        if len(parts) > 2 and parts[0] in ("scores", "ensembles"):
+            return load_edition(parts[2], own=True)
+    if not workspace.editions():
+        raise UserError("Of which edition are these scores?", "--data dcase2022")
+    return choose_edition(workspace, ui, None)

@@ -1,0 +1,57 @@
+"""`asd plot curves`: the epochs of trainings, finished or still running, from their run logs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from asdcli.errors import UserError
+from asdcli.stages.selection import Selection
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One run. epochs: the records of its log in order, with `stage`, `loss` and whatever else was logged."""
+
+    member: str
+    group: str
+    epochs: list[dict[str, Any]]
+
+    @property
+    def title(self) -> str:
+        return f"{self.member} {self.group}"
+
+    @property
+    def stage_starts(self) -> dict[str, int]:
+        """Number of the first epoch of each stage, counted over the whole run."""
+        starts: dict[str, int] = {}
+        for number, epoch in enumerate(self.epochs):
+            starts.setdefault(epoch["stage"], number)
+        return starts
+
+    def values(self, name: str) -> np.ndarray:
+        """A logged figure `[epochs]`; nan where it was not logged."""
+        return np.array([epoch.get(name, np.nan) for epoch in self.epochs], dtype=np.float64)
+
+    def has(self, name: str) -> bool:
+        return any(name in epoch for epoch in self.epochs)
+
+
+def run(selection: Selection) -> list[Curves]:
+    """The curves of every run of the selection that has begun. Raises UserError when none has."""
+    workspace, found = selection.workspace, []
+    for member in selection.members:
+        for group in selection.groups(member):
+            log = workspace.run(selection.label, selection.edition.name, member, group, selection.seed) / "log.jsonl"
+            lines = log.read_text(encoding="utf-8").split("\n")[:-1] if log.is_file() else []  # the last one is whole
+            if lines:
+                found.append(Curves(member, group, [json.loads(line) for line in lines]))
+    if not found:
+        raise UserError(
+            f"{selection.label} has no training with seed {selection.seed} on {selection.edition.name} yet.",
+            f"asd train --recipe {selection.recipe.name}",
+        )
+    return found

@@ -1,0 +1,107 @@
+"""`asd embed`: weights and features to one embedding per clip, train and test."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from asdcli.audio.clips import ClipTable
+from asdcli.recipe.schema import Method
+from asdcli.stages import train as training
+from asdcli.stages.features import ClipData, open_stores
+from asdcli.stages.selection import Done, Selection
+from asdcli.training.run import build_task
+from asdcli.training.tasks.task import Task
+from asdcli.training.views.view import View
+from asdcli.workspace.files import write_atomic
+from asdcli.workspace.made import Made, fingerprint
+
+BLOCK = 256  # clips whose examples lie on the device at once
+
+
+def run(selection: Selection) -> list[Done]:
+    """Train what is missing, then embed what is missing; one entry per member and machine."""
+    training.run(selection)
+    done = []
+    for member in selection.members:
+        for group, machines in selection.groups(member).items():
+            run_folder = selection.workspace.run(selection.label, selection.edition.name, member, group, selection.seed)
+            data: ClipData | None = None
+            for machine in (name for name in machines if name in selection.machines):
+                method = selection.method(member, group if group in machines else None)
+                folder = embedding_folder(selection, member, machine)
+                made_from = fingerprint(
+                    {"run": Made(run_folder).fingerprint(), "stores": open_stores(selection, machine).fingerprint}
+                )
+                with selection.workspace.lock(folder):
+                    fresh = Made(folder).is_fresh(made_from)
+                    if not fresh:
+                        data = data or ClipData(selection, method, machines)
+                        title = f"{member} {machine}"
+                        _embed(selection, method, data, machine, run_folder, folder, title, made_from)
+                done.append(Done(f"{member} {machine}", str(folder), fresh))
+    return done
+
+
+def embedding_folder(selection: Selection, member: str, machine: str) -> Path:
+    return selection.workspace.embeddings(selection.label, selection.edition.name, member, machine, selection.seed)
+
+
+def load(folder: Path, set_name: str) -> tuple[ClipTable, dict[str, np.ndarray]]:
+    """The clips of one set and their embeddings, `[clips, ...]` by name."""
+    with np.load(folder / f"{set_name}.npz", allow_pickle=False) as arrays:
+        named = {name: arrays[name] for name in arrays.files}
+    clips = ClipTable.from_columns(json.loads(named.pop("clips").tobytes()))
+    return clips, named
+
+
+def _embed(
+    selection: Selection,
+    method: Method,
+    data: ClipData,
+    machine: str,
+    run_folder: Path,
+    folder: Path,
+    title: str,
+    made_from: str,
+) -> None:
+    first = training.make_view(selection, method, data, np.arange(1))
+    task = _load_task(method, first, run_folder, selection.device)
+    sets = selection.sets_of(machine)
+    for set_name in sets:
+        rows = np.flatnonzero((data.clips.machine == machine) & (data.set_name == set_name))
+        with selection.ui.progress(f"embed {title} {set_name}", len(rows)) as progress:
+            clips: list[dict[str, np.ndarray]] = []
+            for block in np.array_split(rows, -(-len(rows) // BLOCK)):
+                view = training.make_view(selection, method, data, block)
+                for row in range(len(block)):
+                    clips.append(_embed_clip(task, view.clip_examples(row)))
+                    progress.show(len(clips))
+        arrays = {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
+        _save(folder / f"{set_name}.npz", data.clips.select(rows), arrays)
+    Made(folder).write(made_from, [f"{name}.npz" for name in sets])
+
+
+def _load_task(method: Method, view: View, run_folder: Path, device: torch.device) -> Task:
+    from safetensors.torch import load_file
+
+    last_stage = Made(run_folder).read()["all"]["stages"][-1]
+    task = build_task(method, last_stage, view, device, seed=0)
+    task.load_state_dict(load_file(run_folder / training.WEIGHTS))
+    return task.eval()
+
+
+@torch.inference_mode()
+def _embed_clip(task: Task, examples: torch.Tensor) -> dict[str, np.ndarray]:
+    return {name: value.float().cpu().numpy() for name, value in task.embed(examples).items()}
+
+
+def _save(path: Path, clips: ClipTable, arrays: dict[str, np.ndarray]) -> None:
+    buffer = io.BytesIO()
+    table = np.frombuffer(json.dumps(clips.columns()).encode(), np.uint8)
+    np.savez(buffer, clips=table, **arrays)  # type: ignore[arg-type]
+    write_atomic(path, buffer.getvalue())

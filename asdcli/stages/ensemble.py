@@ -1,0 +1,206 @@
+"""`asd ensemble`: score files of several systems to the fused score and decision files.
+
+Each system's scores are normalised per machine and section, with the statistics of its training clips unless asked
+otherwise, and averaged with weights: equal ones, given ones, or those that a search finds on the development set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.scorefiles import Unit, decision_name, score_name, write_values
+from asdcli.errors import UserError
+from asdcli.scores.aligned import BY_RANK, BY_TEST_CLIPS, Aligned, Norm, align, group_of, in_order
+from asdcli.scores.folders import ScoreFolder
+from asdcli.scores.fuse import fuse
+from asdcli.scores.shares import FILE, Choice, Weights, choice_to_dict, read_weights, shares, write_weights
+from asdcli.scores.weighing import Worth, equal_weights, weigh
+from asdcli.ui import Ui
+from asdcli.workspace.made import Made, fingerprint
+from asdcli.workspace.places import SETS
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What lies in the folder `out`: the sets and machines it holds, and how it was made.
+
+    weights: each system's share. worth: scores on the development set; None where it is not there or has no labels,
+    which `not_evaluated` tells.
+    """
+
+    out: Path
+    norm: Norm
+    weights: Weights
+    sets: tuple[str, ...]
+    machines: tuple[str, ...]
+    worth: Worth | None
+    not_evaluated: str = ""
+
+
+def run(ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], choice: Choice, norm: Norm, out: Path) -> Fused:
+    """Fuse the folders' scores of every set they all hold and write them to `out` in the edition's form."""
+    names = [folder.name for folder in folders]
+    if len(set(names)) != len(names):
+        raise UserError(f"Two systems are called {max(names, key=names.count)}; rename a folder.")
+    if isinstance(choice, Weights):
+        choice.check(names)
+        names = choice.used()
+    sets = [name for name in SETS if all(folder.scores.get(name) for folder in folders if folder.name in names)]
+    if not sets:
+        raise UserError("The systems have no set in common.", "asd score brings the members of a recipe up to date.")
+    if norm in BY_TEST_CLIPS:
+        ui.warn(
+            "Scores are normalised with statistics of the test clips: against the challenge rules on evaluation sets."
+        )
+    about = {"edition": edition.name, "normalisation": norm, "choice": choice_to_dict(choice)}
+    made_from = fingerprint({**about, "sources": [(folder.name, _content(folder)) for folder in folders]})
+    if not Made(out).is_fresh(made_from):
+        _make(ui, edition, folders, choice, norm, out, sets, made_from)
+    return _read(out)
+
+
+def _make(
+    ui: Ui,
+    edition: Edition,
+    folders: Sequence[ScoreFolder],
+    choice: Choice,
+    norm: Norm,
+    out: Path,
+    sets: Sequence[str],
+    made_from: str,
+) -> None:
+    """Find the weights, write everything, and `made.json` last."""
+    names = [folder.name for folder in folders]
+    weights, worth, not_evaluated = _weigh(ui, edition, folders, choice, norm, sets)
+    used = [folder for folder in folders if folder.name in weights.used()]
+    files = []
+    for set_name in sets:
+        files += _write(ui, edition, used, weights, align(used, set_name, norm), out, set_name, norm)
+    about = {"edition": edition.name, "normalisation": norm}
+    found = {} if isinstance(choice, Weights | None) else vars(choice)
+    write_weights(out, weights, names, {**about, **found, **({"objective": worth.chosen} if worth else {})})
+    _remove_others(out, files)
+    Made(out).write(
+        made_from,
+        [FILE, *files],
+        **about,
+        choice=choice_to_dict(choice),
+        oracle=weights.oracle,
+        weights={name: share for name, share in shares(weights.vector(names), names).items() if name in weights.used()},
+        sets=list(sets),
+        machines=sorted({unit.machine for folder in used for name in sets for unit in folder.scores[name]}),
+        worth=worth and asdict(worth),
+        not_evaluated=not_evaluated,
+        sources={folder.name: str(folder.path) for folder in folders},
+    )
+
+
+def _read(out: Path) -> Fused:
+    made = Made(out).read()["all"]
+    weights, _ = read_weights(out / FILE)
+    worth = made["worth"] and Worth(**made["worth"])
+    places = tuple(made["sets"]), tuple(made["machines"])
+    return Fused(out, made["normalisation"], weights, *places, worth, made["not_evaluated"])
+
+
+def _weigh(
+    ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], choice: Choice, norm: Norm, sets: Sequence[str]
+) -> tuple[Weights, Worth | None, str]:
+    """Weights, their worth, and why there is none. A search needs labels; given weights do without."""
+    if isinstance(choice, Weights | None):
+        weights = choice or equal_weights([folder.name for folder in folders])
+        if "dev" not in sets:
+            return weights, None, ""
+        try:
+            return *weigh(ui, edition, folders, norm, choice), ""
+        except UserError as error:
+            return weights, None, str(error)
+    if "dev" not in sets:
+        raise UserError(
+            "Weights are searched for on the development set, and the systems have no scores of it in common.",
+            f"--weights {FILE}, of a search on the development set",
+        )
+    return *weigh(ui, edition, folders, norm, choice), ""
+
+
+def _write(
+    ui: Ui,
+    edition: Edition,
+    folders: Sequence[ScoreFolder],
+    weights: Weights,
+    aligned: Aligned,
+    out: Path,
+    set_name: str,
+    norm: Norm,
+) -> list[str]:
+    """Write the fused files of one set and of its training clips; returns their names below `out`."""
+    names = [folder.name for folder in folders]
+    train = {unit: fuse(scores, weights.vector(names, unit.machine)) for unit, (_, scores) in aligned.train.items()}
+    files, undecided = [], []
+    for unit, values in train.items():
+        files.append(f"train/{score_name(edition, unit)}")
+        write_values(out / files[-1], aligned.train[unit][0], values)
+    for unit, (clips, scores) in aligned.test.items():
+        values = fuse(scores, weights.vector(names, unit.machine))
+        files.append(f"{set_name}/{score_name(edition, unit)}")
+        write_values(out / files[-1], clips, values)
+        if edition.decision_file is None:
+            continue
+        decisions = _decide(unit, values, train, norm)
+        if decisions is None:
+            decisions = _vote(unit, clips, folders, weights.vector(names, unit.machine), set_name)
+        if decisions is None:
+            undecided.append(unit)
+            continue
+        files.append(f"{set_name}/{decision_name(edition, unit)}")
+        write_values(out / files[-1], clips, decisions)
+    if undecided:
+        count = f"{len(undecided)} of {len(aligned.test)} files, the first of {undecided[0]}"
+        ui.warn(f"No training scores and no decision files to decide from ({count}); only scores are written.")
+    return files
+
+
+def _decide(unit: Unit, values: np.ndarray, train: Mapping[Unit, np.ndarray], norm: Norm) -> np.ndarray | None:
+    """1 above the threshold of the section's fused training scores: of a gamma distribution, of ranks the quantile."""
+    from asdcli.detection.thresholds import gamma_threshold, quantile_threshold
+
+    own = [scores for key, scores in train.items() if group_of(key) == group_of(unit)]
+    if not own:
+        return None
+    threshold = quantile_threshold if norm in BY_RANK else gamma_threshold
+    return (values > threshold(np.concatenate(own))).astype(int)
+
+
+def _vote(
+    unit: Unit, clips: Sequence[str], folders: Sequence[ScoreFolder], weights: Sequence[float], set_name: str
+) -> np.ndarray | None:
+    """The weighted vote of the systems' decision files; None when one of them has none."""
+    votes = []
+    for folder in folders:
+        decisions = folder.read_decisions(set_name)
+        if unit not in decisions:
+            return None
+        votes.append(in_order(clips, decisions[unit], folder, unit)[1])
+    return (fuse(votes, weights) >= 0.5).astype(int)
+
+
+def _content(folder: ScoreFolder) -> str:
+    """A hash of every file that a fusion reads."""
+    hashed = hashlib.sha256()
+    for files in (*folder.scores.values(), *folder.decisions.values(), folder.train):
+        for path in files.values():
+            hashed.update(path.name.encode() + path.read_bytes())
+    return hashed.hexdigest()
+
+
+def _remove_others(out: Path, files: Sequence[str]) -> None:
+    """Files of an earlier fusion in this folder that this one does not have; nobody else's files are touched."""
+    before = Made(out).read().get("all", {}).get("files", [])
+    for name in set(before) - {*files, FILE}:
+        (out / name).unlink(missing_ok=True)

@@ -1,0 +1,129 @@
+"""`asd evaluate`: score files to official numbers. Imports nothing heavy: it answers in well under a second."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.truth import Truth, read_truth, truth_from_names
+from asdcli.challenge.metrics.comparison import Estimate, comparable, difference, mean_score
+from asdcli.challenge.metrics.evaluation import Evaluation, evaluate
+from asdcli.errors import UserError
+from asdcli.scores.folders import ScoreFolder
+from asdcli.ui import Ui
+from asdcli.workspace.places import Workspace
+
+
+@dataclass(frozen=True)
+class Result:
+    """One system on one set. family: the folder that its trainings with several seeds share."""
+
+    system: str
+    path: Path
+    family: Path
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A system on one set over all its seeds, and how far it is from the first system on that set.
+
+    difference: None for the first system itself, and where the clips are not the same.
+    """
+
+    system: str
+    set_name: str
+    seeds: int
+    score: Estimate
+    reference: str
+    difference: Estimate | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """An entry of `comparison` in the document of `asd evaluate --json`."""
+        apart = self.difference
+        return {
+            "system": self.system,
+            "set": self.set_name,
+            "seeds": self.seeds,
+            "score": None if math.isnan(self.score.value) else self.score.value,
+            "ci95": self.score.ci95,
+            "difference_to": self.reference if apart else None,
+            "difference": apart and apart.value,
+            "difference_ci95": apart and apart.ci95,
+            "beyond_noise": apart and apart.beyond_noise,
+        }
+
+
+def run(
+    workspace: Workspace,
+    ui: Ui,
+    edition: Edition,
+    folders: list[ScoreFolder],
+    truth_path: Path | None = None,
+    set_name: str = "all",
+    bootstrap: int = 1000,
+) -> list[Result]:
+    """Evaluate every set of every folder whose labels are known: from clip names, or from ground-truth files.
+
+    Raises UserError when nothing can be evaluated at all.
+    """
+    results = []
+    for folder in folders:
+        for name in folder.scores:
+            if not folder.scores[name] or set_name not in ("all", name):
+                continue
+            truth = _truth(workspace, edition, folder, name, truth_path)
+            if truth is None:
+                ui.say(f"{folder.name}: the {name} set is left out, there is no ground truth for it here.")
+                continue
+            decisions = folder.read_decisions(name)
+            evaluation = evaluate(edition, folder.read(name), truth, decisions, bootstrap)
+            results.append(Result(folder.name, folder.path, folder.family, evaluation))
+    if not results:
+        raise UserError(
+            f"No ground truth of {edition.name} for these scores.",
+            f"Name it with --truth DIR, or put it under {workspace.truth(edition.name)}.",
+        )
+    return results
+
+
+def standings(results: list[Result]) -> list[Standing]:
+    """Systems beside each other, in the order they came; trainings that differ in the seed alone are one system."""
+    groups: dict[tuple[str, Path], list[Result]] = {}
+    for result in results:
+        groups.setdefault((result.evaluation.set_name, result.family), []).append(result)
+    first: dict[str, tuple[str, list[Evaluation]]] = {}
+    standing = []
+    for (set_name, _), members in groups.items():
+        name, evaluations = members[0].system, [member.evaluation for member in members]
+        reference, others = first.setdefault(set_name, (name, evaluations))
+        compared = others is not evaluations and comparable(evaluations, others)
+        apart = difference(evaluations, others) if compared else None
+        standing.append(Standing(name, set_name, len(members), mean_score(evaluations), reference, apart))
+    return standing
+
+
+def _truth(
+    workspace: Workspace, edition: Edition, folder: ScoreFolder, set_name: str, given: Path | None
+) -> Truth | None:
+    """Labels of one set: the folder given, else the names where they tell, else the truth under the root."""
+    if given is not None:
+        return read_truth(given, edition)
+    names = {unit: clips for unit, (clips, _) in folder.read(set_name).items()}
+    if set_name == "dev":
+        return truth_from_names(edition, set_name, names)
+    place = workspace.truth(edition.name)
+    return read_truth(place, edition) if place.is_dir() else None
+
+
+def rows_of(evaluation: Evaluation) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Machine, section (empty for the machine's mean) and values by metric, in the order of a table."""
+    for machine, result in evaluation.machines.items():
+        for section, found in result.sections.items():
+            yield machine, section, {**found.metrics, "separability": found.separability}
+        means = dict(evaluation.official_means(result))
+        yield machine, "", {**means, "hmean": result.hmean, "separability": result.separability}

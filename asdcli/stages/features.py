@@ -1,0 +1,147 @@
+"""`asd features`: recordings to the packed store, and the front end's features beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from asdcli.audio.clips import ClipTable, concat, scan_clips
+from asdcli.audio.features import Features, cached_features
+from asdcli.audio.packing import build_store
+from asdcli.audio.store import Store
+from asdcli.recipe.schema import Method
+from asdcli.stages.selection import Done, Selection
+from asdcli.training.labels import class_labels
+from asdcli.training.views import VIEWS
+from asdcli.ui import Progress
+
+
+@dataclass(frozen=True)
+class MachineStores:
+    """The stores of one machine, by set, and their clips as one table (sets in order)."""
+
+    stores: dict[str, Store]
+    clips: ClipTable
+    packed: int  # clips that had to be decoded just now
+
+    @property
+    def fingerprint(self) -> list[str]:
+        return [store.fingerprint for store in self.stores.values()]
+
+    @property
+    def training_fingerprint(self) -> list[str]:
+        """Of the training clips alone: test clips that arrive later leave trained weights fresh."""
+        stores = self.stores.values()
+        return [store.fingerprint_of(np.flatnonzero(store.clips.split == "train")) for store in stores]
+
+
+class Tally:
+    """Passes the count of clips done on to a bar and keeps it: work that was fresh already never counts."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.count = 0
+
+    def __call__(self, done: int) -> None:
+        self.count = done
+        self.progress.show(done)
+
+
+def open_stores(selection: Selection, machine: str) -> MachineStores:
+    """Pack the machine's clips where that is not done, and open the stores."""
+    workspace, edition, ui = selection.workspace, selection.edition, selection.ui
+    stores, packed = {}, 0
+    for set_name in selection.sets_of(machine):
+        raw = workspace.raw(edition.name, set_name)
+        clips, unmatched = scan_clips(raw, edition, set_name, [machine])
+        if unmatched:
+            ui.warn(
+                f"{len(unmatched)} files of {machine} ({set_name}) have no name of {edition.name} and are left out, "
+                f"for example {unmatched[0]}"
+            )
+        with ui.progress(f"pack {machine} {set_name}", len(clips)) as progress:
+            tally = Tally(progress)
+            store = build_store(raw, clips, workspace.store(edition.name, set_name, machine), tally)
+        packed += tally.count
+        stores[set_name] = store
+    return MachineStores(stores, concat([store.clips for store in stores.values()]), packed)
+
+
+class ClipData:
+    """What views draw from: the clips of some machines, as samples or as features, and the class of each."""
+
+    def __init__(self, selection: Selection, method: Method, machines: tuple[str, ...]) -> None:
+        opened = {machine: open_stores(selection, machine) for machine in machines}
+        self._selection, self._method = selection, method
+        self._stores = [(m, s, store) for m, found in opened.items() for s, store in found.stores.items()]
+        self.clips = concat([store.clips for _, _, store in self._stores])
+        self.set_name = np.repeat([s for _, s, _ in self._stores], [len(store.clips) for _, _, store in self._stores])
+        self.frontend = method.frontend
+        self.worked = sum(found.packed for found in opened.values())  # clips decoded or transformed just now
+
+    @cached_property
+    def features(self) -> list[Features]:
+        """The front end's features of every store, computed where they are not cached."""
+        selection, method = self._selection, self._method
+        features = []
+        for machine, set_name, store in self._stores:
+            folder = selection.workspace.store(selection.edition.name, set_name, machine) / "features"
+            title = f"{method.frontend.name} {machine} {set_name}"
+            with selection.ui.progress(title, len(store.clips)) as progress, selection.workspace.lock(folder):
+                tally = Tally(progress)
+                features.append(
+                    cached_features(store, method.frontend, method.channel, folder, selection.device, tally)
+                )
+            self.worked += tally.count
+        return features
+
+    @cached_property
+    def _labels(self) -> tuple[np.ndarray, list[str]]:
+        labels, names, source = class_labels(self.clips, self._method.labels)
+        if source != self._method.labels[0]:
+            machines = ", ".join(dict.fromkeys(self.clips.machine.tolist()))
+            self._selection.ui.say(f"{machines}: one class by {self._method.labels[0]}; {len(names)} by {source}")
+        return labels, names
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class numbers `[clips]`, made from the training clips; -1 for a test clip of none of them."""
+        return self._labels[0]
+
+    @property
+    def classes(self) -> list[str]:
+        return self._labels[1]
+
+    def waveforms(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Samples of the chosen clips end to end, and the length of each.
+
+        int16 as stored when one channel is taken, float32 (full scale 1) for a mix of channels.
+        """
+        first = np.concatenate([[0], np.cumsum([len(store.clips) for _, _, store in self._stores])])
+        channel, parts = self._method.channel, []
+        for row in rows:
+            index = int(np.searchsorted(first, row, side="right")) - 1
+            store, clip = self._stores[index][2], int(row - first[index])
+            if isinstance(channel, int) and channel < store.channels:
+                parts.append(store.samples[store.offsets[clip] : store.offsets[clip + 1], channel])
+            else:
+                parts.append(store.waveform(clip, channel))
+        return np.concatenate(parts), np.array([len(part) for part in parts])
+
+
+def run(selection: Selection) -> list[Done]:
+    """Bring stores and features of every selected machine up to date."""
+    done = []
+    for machine in selection.machines:
+        worked = 0
+        for member in selection.members:
+            method = selection.method(member, machine)
+            data = ClipData(selection, method, (machine,))
+            if VIEWS[method.view.name].needs_features:  # type: ignore[attr-defined]
+                data.features  # noqa: B018 - computed for the cache
+            worked += data.worked
+        folder = selection.workspace.root / "store" / selection.edition.name
+        done.append(Done(machine, f"{folder}/*/{machine}", worked == 0))
+    return done

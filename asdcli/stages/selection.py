@@ -1,0 +1,147 @@
+"""What a command works on: recipe, data, members, machines, sets. Choices left out are made here, and said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from asdcli.challenge.editions.edition import Edition
+from asdcli.errors import UserError, unknown
+from asdcli.recipe.loading import Recipe, load_recipe, recipe_names
+from asdcli.recipe.schema import Method
+from asdcli.stages.choices import choose_edition
+from asdcli.stages.describe import check_components
+from asdcli.ui import Ui
+from asdcli.workspace.places import SETS, Workspace
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Done:
+    """One piece of work of a stage: what it was, where it lies, and whether it was fresh already."""
+
+    what: str
+    path: str
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A resolved choice: `present` are the machines on disk in the chosen sets, `machines` those of them to work on."""
+
+    workspace: Workspace
+    ui: Ui
+    edition: Edition
+    recipe: Recipe
+    members: tuple[str, ...]
+    present: tuple[str, ...]
+    machines: tuple[str, ...]
+    sets: tuple[str, ...]
+    seed: int = 0
+    device_choice: str = "auto"
+    profile: str = "full"
+
+    @property
+    def label(self) -> str:
+        """The recipe's folder name under the root; another profile never mixes with the full one."""
+        return self.recipe.name if self.profile == "full" else f"{self.recipe.name}@{self.profile}"
+
+    @cached_property
+    def device(self) -> torch.device:
+        """The device, announced when it is first asked for."""
+        from asdcli.training.device import describe, pick_device
+
+        device = pick_device(self.device_choice)
+        self.ui.say(f"Device: {describe(device)}")
+        return device
+
+    def method(self, member: str, machine: str | None) -> Method:
+        return self.recipe.resolve(member=member, machine=machine, edition=self.edition.name, profile=self.profile)
+
+    def groups(self, member: str) -> dict[str, tuple[str, ...]]:
+        """Which machines share one network: name of the group to its machines.
+
+        A network for all machines learns from all that are present, whichever are to be worked on.
+        """
+        if self.method(member, None).scope == "all":
+            return {"all": self.present}
+        return {machine: (machine,) for machine in self.machines}
+
+    def sets_of(self, machine: str) -> list[str]:
+        """The chosen sets that hold this machine."""
+        return [name for name in self.sets if (self.workspace.raw(self.edition.name, name) / machine).is_dir()]
+
+
+def choose_recipe(workspace: Workspace, ui: Ui, name: str | None) -> Recipe:
+    """The recipe asked for, the one used last, or the only one there is."""
+    if name is None:
+        known = recipe_names()
+        last = workspace.last().get("recipe")
+        if last is None and len(known) > 1:
+            raise UserError(f"Which recipe? There are {', '.join(known)}.", "asd recipes, then --recipe NAME")
+        name = last or known[0]
+        ui.say(f"Recipe: {name} ({'used last' if last else 'the only one'})")
+    return load_recipe(name)
+
+
+def select(
+    workspace: Workspace,
+    ui: Ui,
+    *,
+    recipe: str | None = None,
+    data: str | None = None,
+    machines: list[str] | None = None,
+    members: list[str] | None = None,
+    set_name: str = "all",
+    seed: int = 0,
+    device: str = "auto",
+    profile: str = "full",
+) -> Selection:
+    """Resolve a command's options to a Selection, and remember the recipe and edition as used last."""
+    edition = choose_edition(workspace, ui, data)
+    chosen = choose_recipe(workspace, ui, recipe)
+    on_disk = workspace.sets(edition.name)
+    sets = tuple(name for name in SETS if name in on_disk and set_name in ("all", name))
+    if not sets:
+        raise UserError(f"{edition.name} has no {set_name} set here, only {', '.join(on_disk)}.")
+    present = machines_on_disk(workspace, edition, sets)
+    for machine in machines or ():
+        if machine not in present:
+            raise unknown(f"machine of {edition.name}", machine, present)
+    for member in members or ():
+        if member not in chosen.header.members:
+            raise unknown(f"member of recipe {chosen.name}", member, chosen.header.members)
+    selection = Selection(
+        workspace,
+        ui,
+        edition,
+        chosen,
+        members=tuple(members or chosen.header.members),
+        present=present,
+        machines=tuple(machine for machine in present if not machines or machine in machines),
+        sets=sets,
+        seed=seed,
+        device_choice=device,
+        profile=profile,
+    )
+    for member in selection.members:
+        for machine in selection.machines:
+            check_components(chosen, selection.method(member, machine))
+    workspace.remember(edition=edition.name, recipe=recipe or chosen.name)
+    return selection
+
+
+def machines_on_disk(workspace: Workspace, edition: Edition, sets: tuple[str, ...]) -> tuple[str, ...]:
+    """Machine types with a folder in one of the sets: the edition's order, or alphabetical for own data."""
+    found: dict[str, None] = {}
+    for set_name in sets:
+        raw = workspace.raw(edition.name, set_name)
+        names = sorted(path.name for path in raw.iterdir() if path.is_dir() and not path.name.startswith("."))
+        known = edition.machines.get(set_name, ())
+        found |= dict.fromkeys([name for name in known if name in names] + [n for n in names if n not in known])
+    if not found:
+        raise UserError(f"No machine folders under {workspace.raw(edition.name, sets[0])}.")
+    return tuple(found)

@@ -1,0 +1,83 @@
+"""The systems of a recipe as score folders: its members' detectors, and their ensemble."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from asdcli.errors import unknown
+from asdcli.scores.aligned import Norm
+from asdcli.scores.folders import ScoreFolder, open_score_folder
+from asdcli.scores.shares import Best, Choice, Weights, choice_from_dict
+from asdcli.stages import ensemble, score
+from asdcli.stages import train as training
+from asdcli.stages.selection import Selection
+from asdcli.stages.train import TrainingError
+from asdcli.workspace.made import Made
+
+
+def usable_members(selection: Selection) -> Selection:
+    """The selection without the members that could not be trained, which are named; raises if none is left."""
+    try:
+        training.run(selection)
+    except TrainingError as error:
+        if not error.members:
+            raise
+        selection.ui.warn(f"{error} Going on with {', '.join(error.members)}.")
+        return replace(selection, members=error.members)
+    return selection
+
+
+def member_folders(selection: Selection, only: str | None = None) -> list[ScoreFolder]:
+    """Score folders of every selected member and detector, or of one detector, brought up to date first."""
+    score.run(selection)
+    return [
+        open_score_folder(
+            selection.workspace, selection.ui, score.score_folder(selection, member, detector), selection.edition
+        )
+        for member in selection.members
+        for detector in selection.method(member, None).detectors
+        if only in (None, detector)
+    ]
+
+
+def current_ensemble(selection: Selection) -> ScoreFolder:
+    """The recipe's ensemble, brought up to date in the way it was made, or made with the defaults.
+
+    Its name tells when its weights were chosen with the labels of the development set.
+    """
+    place = ensemble_folder(selection)
+    made = Made(place).read().get("all", {})
+    choice = choice_from_dict(made.get("choice"))
+    fused, _ = fuse_recipe(selection, choice, made.get("normalisation", "train"), None)
+    folder = open_score_folder(selection.workspace, selection.ui, place, selection.edition)
+    return replace(folder, name=f"{folder.name} (oracle on dev)") if fused.weights.oracle else folder
+
+
+def ensemble_folder(selection: Selection, system: str | None = None) -> Path:
+    """Where the fused scores of a recipe on an edition lie; a named system has a folder of its own."""
+    name = selection.label if system is None else f"{selection.label}.{system}"
+    return selection.workspace.ensemble(name) / selection.edition.name
+
+
+def named_system(selection: Selection, name: str) -> tuple[Weights | Best, str | None]:
+    """How the weights of a system of the recipe are chosen, and the detector whose scores alone it takes, if so."""
+    systems = selection.recipe.header.systems
+    if name not in systems:
+        raise unknown(f"system of recipe {selection.recipe.name}", name, systems)
+    system = systems[name]
+    if system.best is not None:
+        return Best(system.best), system.detector
+    suffix = f" seed_{selection.seed}" if selection.seed else ""
+    return Weights({f"{key}{suffix}": weight for key, weight in system.weights.items()}, oracle=system.oracle), None
+
+
+def fuse_recipe(
+    selection: Selection, choice: Choice, norm: Norm, out: Path | None, only: str | None = None
+) -> tuple[ensemble.Fused, list[ScoreFolder]]:
+    """Fuse the recipe's members, or one detector of theirs, into `out`, or where the recipe's ensemble lies."""
+    folders = member_folders(selection, only)
+    place = out or ensemble_folder(selection)
+    with selection.workspace.lock(place):
+        fused = ensemble.run(selection.ui, selection.edition, folders, choice, norm, place)
+    return fused, folders

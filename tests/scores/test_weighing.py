@@ -1,0 +1,301 @@
+"""Searching for weights on the development set, what they are worth, and their way to the evaluation set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from helpers import tree_bytes
+from sklearn.metrics import roc_auc_score
+
+from asdcli.challenge.editions.edition import Edition, load_edition
+from asdcli.challenge.editions.scorefiles import Unit, read_values, score_name, write_values
+from asdcli.errors import UserError
+from asdcli.scores.aligned import Norm
+from asdcli.scores.folders import ScoreFolder, open_score_folder
+from asdcli.scores.search import best, simplex
+from asdcli.scores.shares import Best, Choice, Grid, Weights, choice_from_dict, choice_to_dict, read_weights
+from asdcli.scores.weighing import weigh
+from asdcli.stages import ensemble
+from asdcli.stages.evaluate import run as evaluate
+from asdcli.ui import Ui
+from asdcli.workspace.places import Workspace
+
+UNITS = {
+    "dcase2020": [Unit("fan", "00"), Unit("fan", "02"), Unit("ToyCar", "01")],
+    "dcase2021": [Unit(m, s, d) for m, s in (("fan", "00"), ("ToyCar", "01")) for d in ("source", "target")],
+    "dcase2022": [Unit("fan", "00"), Unit("fan", "01"), Unit("ToyCar", "01")],
+    "dcase2023": [Unit("fan", "00"), Unit("ToyCar", "00"), Unit("gearbox", "00")],
+    "mill": [Unit("press", "00"), Unit("saw", "00")],  # own data; the saw without domains
+}
+
+
+def clips_of(edition: Edition, unit: Unit, count: int = 8) -> list[str]:
+    plain = edition.name == "dcase2020" or unit.machine == "saw"
+    domains = (unit.domain,) if unit.domain else ("",) if plain else ("source", "target")
+    form = "{label}_id_{section}_{index:08d}.wav" if plain else "section_{section}_{d}_test_{label}_{index:04d}.wav"
+    return [
+        form.format(section=unit.section, d=domain, label=label, index=index)
+        for domain in domains
+        for label in ("normal", "anomaly")
+        for index in range(count + (label == "normal"))
+    ]
+
+
+def make_systems(root: Path, edition: Edition, names: str = "abc", levels: int = 20) -> list[ScoreFolder]:
+    """Score folders of which each is good at one machine."""
+    for number, name in enumerate(names):
+        rng = np.random.default_rng(number)
+        for unit in UNITS[edition.name]:
+            clips = clips_of(edition, unit)
+            machines = sorted({unit.machine for unit in UNITS[edition.name]})
+            gain = levels / 2 if machines.index(unit.machine) == number % len(machines) else levels / 10
+            scores = rng.integers(0, levels, len(clips)) + gain * np.array(["anomaly" in clip for clip in clips])
+            write_values(root / name / score_name(edition, unit), clips, scores)
+    return opened(root, edition, names)
+
+
+def opened(root: Path, edition: Edition, names: str) -> list[ScoreFolder]:
+    return [open_score_folder(Workspace(root), Ui(), root / name, edition) for name in names]
+
+
+def run(folders: list[ScoreFolder], edition: Edition, choice: Choice, out: Path, norm: Norm = "none") -> ensemble.Fused:
+    return ensemble.run(Ui(), edition, folders, choice, norm, out)
+
+
+def evaluated(root: Path, edition: Edition, folder: Path) -> float:
+    """The score of written files as `asd evaluate` finds it."""
+    opened = open_score_folder(Workspace(root), Ui(), folder, edition)
+    (result,) = evaluate(Workspace(root), Ui(), edition, [opened], set_name="dev", bootstrap=0)
+    return result.evaluation.score
+
+
+@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("norm", ["none", "test", "test-rank"])
+def test_every_number_is_that_of_the_evaluator(tmp_path: Path, name: str, norm: Norm) -> None:
+    edition = load_edition(name, own=True)
+    folders = make_systems(tmp_path, edition)
+    fused = run(folders, edition, Grid(0.25), tmp_path / "grid", norm)
+    worth = fused.worth
+    assert worth is not None
+    assert worth.chosen == pytest.approx(evaluated(tmp_path, edition, fused.out), abs=1e-12)
+    for system in folders:
+        assert worth.systems[system.name] == pytest.approx(evaluated(tmp_path, edition, system.path), abs=1e-12)
+    equal = run(folders, edition, None, tmp_path / "equal", norm)
+    assert worth.equal == pytest.approx(evaluated(tmp_path, edition, equal.out), abs=1e-12)
+    given = run(folders, edition, Weights({"a": 0.2, "b": 0.5}), tmp_path / "given", norm)
+    assert given.worth is not None
+    assert given.worth.chosen == pytest.approx(evaluated(tmp_path, edition, given.out), abs=1e-12)
+
+
+def test_no_point_of_the_grid_is_better_than_the_one_found(tmp_path: Path) -> None:
+    edition = load_edition("dcase2022")
+    folders = make_systems(tmp_path, edition)
+    points = simplex(3, 4)
+    scores = []
+    for number, point in enumerate(points):
+        fused = run(folders, edition, Weights(dict(zip("abc", point.tolist(), strict=True))), tmp_path / f"out{number}")
+        scores.append(evaluated(tmp_path, edition, fused.out))
+    found = run(folders, edition, Grid(0.25), tmp_path / "grid")
+    assert found.weights.common == dict(zip("abc", points[best(np.array(scores), points)] / 4, strict=True))
+    assert found.weights.oracle
+
+
+def test_the_weights_file_says_what_it_is_and_can_be_used_again(tmp_path: Path) -> None:
+    edition = load_edition("dcase2022")
+    folders = make_systems(tmp_path, edition)
+    found = run(folders, edition, Grid(0.2, per_machine=True), tmp_path / "grid", "test")
+    document = yaml.safe_load((found.out / "weights.yaml").read_text())
+    assert document["edition"] == "dcase2022"
+    assert document["normalisation"] == "test"
+    assert document["step"] == 0.2
+    assert document["oracle"] is True
+    assert document["objective"] == pytest.approx(evaluated(tmp_path, edition, found.out), abs=1e-12)
+    weights, norm = read_weights(found.out / "weights.yaml")
+    assert norm == "test"
+    again = run(folders, edition, weights, tmp_path / "again", norm)
+    assert tree_bytes(again.out / "dev") == tree_bytes(found.out / "dev")
+    assert again.weights == found.weights
+
+
+def test_weights_of_each_machine_are_the_best_of_that_machine(tmp_path: Path) -> None:
+    edition = load_edition("dcase2022")
+    folders = make_systems(tmp_path, edition)
+    fused = run(folders, edition, Grid(0.25, per_machine=True), tmp_path / "out")
+    common = run(folders, edition, Grid(0.25), tmp_path / "common")
+    assert fused.weights.machines.keys() == {"fan", "ToyCar"}
+    assert fused.weights.common == common.weights.common
+    assert fused.worth is not None
+    assert common.worth is not None
+    assert fused.worth.chosen > common.worth.chosen
+    assert fused.worth.held_out == common.worth.held_out
+    assert fused.worth.chosen == pytest.approx(evaluated(tmp_path, edition, fused.out), abs=1e-12)
+    assert fused.weights.machines["ToyCar"]["a"] > fused.weights.machines["fan"]["a"]  # a is good at the ToyCar
+
+
+def test_common_weights_go_where_a_machine_has_none_of_its_own(tmp_path: Path) -> None:
+    edition = load_edition("dcase2023")
+    make_systems(tmp_path, edition)
+    vacuum = Unit("Vacuum", "00")
+    clips = [f"section_00_{index:04d}.wav" for index in range(20)]
+    for number, name in enumerate("abc"):
+        write_values(
+            tmp_path / name / score_name(edition, vacuum), clips, np.random.default_rng(number).integers(0, 99, 20)
+        )
+    fused = run(opened(tmp_path, edition, "abc"), edition, Grid(0.25, per_machine=True), tmp_path / "out")
+    assert fused.machines == ("ToyCar", "Vacuum", "fan", "gearbox")
+    assert fused.weights.machines.keys() == {"ToyCar", "fan", "gearbox"}
+    scores = [read_values(tmp_path / name / score_name(edition, vacuum))[1] for name in "abc"]
+    expected = sum(fused.weights.common[name] * values for name, values in zip("abc", scores, strict=True))
+    np.testing.assert_allclose(read_values(fused.out / "eval" / score_name(edition, vacuum))[1], expected)
+
+
+def test_one_machine_has_no_held_out_estimate(tmp_path: Path) -> None:
+    edition = load_edition("dcase2022")
+    folders = make_systems(tmp_path, edition)
+    for folder in folders:
+        (folder.path / score_name(edition, Unit("ToyCar", "01"))).unlink()
+    fused = run(opened(tmp_path, edition, "abc"), edition, Grid(0.5), tmp_path / "out")
+    assert fused.worth is not None
+    assert fused.worth.held_out is None
+
+
+def test_a_section_of_one_class_is_left_out_as_the_evaluator_does(tmp_path: Path) -> None:
+    edition = load_edition("dcase2022")
+    unit = Unit("valve", "02")
+    make_systems(tmp_path, edition)
+    clips = [f"section_02_source_test_normal_{index:04d}.wav" for index in range(9)]
+    for name in "abc":
+        write_values(tmp_path / name / score_name(edition, unit), clips, range(9))
+    fused = run(opened(tmp_path, edition, "abc"), edition, Grid(0.5), tmp_path / "out")
+    assert fused.worth is not None
+    assert fused.worth.chosen == pytest.approx(evaluated(tmp_path, edition, fused.out), abs=1e-12)
+
+
+def test_the_best_systems_share_the_weight(tmp_path: Path) -> None:
+    edition = load_edition("dcase2022")
+    folders = make_systems(tmp_path, edition, "abcd")
+    fused = run(folders, edition, Best(2), tmp_path / "out")
+    assert fused.worth is not None
+    ordered = sorted(fused.worth.systems, key=lambda name: -fused.worth.systems[name])  # type: ignore[union-attr]
+    assert {name for name, share in fused.weights.common.items() if share == 0.5} == set(ordered[:2])
+    assert fused.weights.oracle
+
+
+def test_a_second_search_is_not_made_and_tells_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edition = load_edition("dcase2022")
+    folders = make_systems(tmp_path, edition)
+    first = run(folders, edition, Grid(0.25), tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in first.out.rglob("*")}
+    with monkeypatch.context() as patch:
+        patch.setattr("asdcli.stages.ensemble.weigh", None)
+        assert run(folders, edition, Grid(0.25), first.out) == first
+    assert before == {path: path.stat().st_mtime_ns for path in first.out.rglob("*")}
+    finer = run(folders, edition, Grid(0.125), first.out)
+    assert before != {path: path.stat().st_mtime_ns for path in finer.out.rglob("*")}
+
+
+def test_a_search_needs_the_development_set_with_labels(tmp_path: Path) -> None:
+    edition = load_edition("dcase2023")
+    vacuum = score_name(edition, Unit("Vacuum", "00"))
+    for name in "ab":
+        write_values(tmp_path / name / vacuum, [f"section_00_{index:04d}.wav" for index in range(9)], range(9))
+    folders = opened(tmp_path, edition, "ab")
+    with pytest.raises(UserError, match="searched for on the development set") as raised:
+        run(folders, edition, Grid(), tmp_path / "out")
+    assert "--weights" in raised.value.hint
+    assert run(folders, edition, None, tmp_path / "out").worth is None
+    own = load_edition("mill", own=True)
+    for name in "cd":
+        write_values(tmp_path / name / score_name(own, Unit("press", "00")), ["one.wav", "two.wav"], [1, 2])
+    folders = opened(tmp_path, own, "cd")
+    with pytest.raises(UserError, match="do not tell"):
+        run(folders, own, Grid(), tmp_path / "own")
+    assert "do not tell" in run(folders, own, None, tmp_path / "own").not_evaluated
+
+
+def test_an_endless_grid_is_refused(tmp_path: Path) -> None:
+    edition = load_edition("dcase2022")
+    folders = make_systems(tmp_path, edition, "abcdefgh")
+    with pytest.raises(UserError, match="8 systems has 26,075,972,546 points") as raised:
+        run(folders, edition, Grid(0.01), tmp_path / "out")
+    assert "--step" in raised.value.hint
+
+
+@pytest.mark.parametrize("step", [0.3, 0.0, -0.1, 1.5, float("nan")])
+def test_impossible_steps(step: float) -> None:
+    with pytest.raises(UserError, match="no whole number of steps"):
+        Grid(step)
+
+
+@pytest.mark.parametrize(
+    "choice", [None, Grid(0.2, True), Best(3), Weights({"a": 1.0}, {"fan": {"b": 2.0}}, oracle=True)]
+)
+def test_a_choice_comes_back_from_its_document(choice: Choice) -> None:
+    assert choice_from_dict(choice_to_dict(choice)) == choice
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("edition: dcase2022\n", "holds no weights"),
+        ("weights:\n  a: 1\n  b: much\n", "line 3: the weight of b"),
+        ("weights:\n  a: -1\n", "line 2: the weight of a"),
+        ("weights: {a: 0}\n", "all weights are 0"),
+        ("weights: {a: 1}\nmachines:\n  fan: {a: 0}\n", "line 3: all weights are 0"),
+        ("weights: {a: 1}\nnormalisation: tain\n", "Did you mean 'train'"),
+        ("weights: [1, 2]\n", "holds no weights"),
+    ],
+)
+def test_a_broken_weights_file_names_the_place(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "weights.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        read_weights(path)
+
+
+@pytest.mark.real
+def test_real_scores_against_brute_force_with_scikit_learn(real_dir: Path, tmp_path: Path) -> None:
+    """Four of six systems on the DCASE 2022 development set, steps of 0.5: all numbers, found in two ways."""
+    edition = load_edition("dcase2022")
+    paths = sorted((real_dir / "scores_dcase2022_dev").iterdir())[:4]
+    folders = [open_score_folder(Workspace(tmp_path), Ui(), path, edition) for path in paths]
+    weights, worth = weigh(Ui(), edition, folders, "none", Grid(0.5))
+    points = simplex(4, 2)
+    by_machine = _sklearn_values([folder.read("dev") for folder in folders], points)
+    expected = np.array([_hmean(by_machine.values(), number) for number in range(len(points))])
+    chosen = best(expected, points)
+    assert worth.chosen == pytest.approx(expected[chosen], abs=1e-12)
+    assert list(weights.common.values()) == (points[chosen] / 2).tolist()
+    equal = _sklearn_values([folder.read("dev") for folder in folders], np.ones((1, 4)))
+    assert worth.equal == pytest.approx(_hmean(equal.values(), 0), abs=1e-12)
+    held_out = []
+    for machine, values in by_machine.items():
+        rest = [other for name, other in by_machine.items() if name != machine]
+        on_rest = np.array([_hmean(rest, number) for number in range(len(points))])
+        held_out.append(values[:, best(on_rest, points)])
+    assert worth.held_out == pytest.approx(1 / np.mean(1 / np.concatenate(held_out)), abs=1e-12)
+
+
+def _hmean(values: object, number: int) -> float:
+    return float(1 / np.mean(1 / np.concatenate([machine[:, number] for machine in values])))  # type: ignore[attr-defined]
+
+
+def _sklearn_values(
+    systems: list[Mapping[Unit, tuple[list[str], np.ndarray]]], points: np.ndarray
+) -> dict[str, np.ndarray]:
+    """AUC source, AUC target and pAUC of every section `[values, points]` by machine."""
+    found: dict[str, list[list[float]]] = {}
+    for unit, (clips, _) in systems[0].items():
+        orders = [{name: row for row, name in enumerate(system[unit][0])} for system in systems]
+        scores = [s[unit][1][[o[clip] for clip in clips]] for s, o in zip(systems, orders, strict=True)]
+        labels = np.array(["anomaly" in clip for clip in clips])
+        rows = [labels | np.array([domain in clip for clip in clips]) for domain in ("source", "target")]
+        fused = [sum(w * s for w, s in zip(point, scores, strict=True)) for point in points]
+        for mask in rows:
+            found.setdefault(unit.machine, []).append([roc_auc_score(labels[mask], f[mask]) for f in fused])
+        found[unit.machine].append([roc_auc_score(labels, f, max_fpr=0.1) for f in fused])
+    return {machine: np.array(values) for machine, values in found.items()}
