@@ -17,7 +17,9 @@ from asdcli.errors import UserError, did_you_mean, unknown
 from asdcli.recipe.schema import Header, Method, Published, Stage, Strict, System, Validation
 from asdcli.recipe.yamlfile import KeyPath, Sourced, load_yaml
 
-RECIPES = Path(__file__).parents[1] / "recipes"
+_SHIPPED = Path(__file__).parents[1] / "recipes"
+# A wheel holds them inside the package; a checkout, as an editable install sees it, at its top level.
+RECIPES = _SHIPPED if _SHIPPED.is_dir() else Path(__file__).parents[2] / "recipes"
 
 
 class Recipe:
