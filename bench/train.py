@@ -21,7 +21,7 @@ from asdcli.recipe.components import build
 from asdcli.recipe.loading import load_recipe
 from asdcli.recipe.schema import Method
 from asdcli.training.checkpoint import Checkpoint, RunLog
-from asdcli.training.loop import StageLoop
+from asdcli.training.loop import PhaseLoop
 from asdcli.training.run import build_task
 from asdcli.training.seeds import generator
 from asdcli.training.views import VIEWS
@@ -34,18 +34,18 @@ def main(recipe: str = "baseline_ae", member: str = "ae", steps: int = 600, thre
     torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     method = load_recipe(recipe).resolve(member=member)
-    name, stage = next(iter(method.stages.items()))
-    stage = stage.model_copy(update={"epochs": None, "steps": steps, "validation": None, "clips": "all"})
+    name, phase = next(iter(method.phases.items()))
+    phase = phase.model_copy(update={"epochs": None, "steps": steps, "validation": None, "clips": "all"})
     view = build(VIEWS, "view", method.view, noise(method), np.arange(CLIPS), device)
 
     with tempfile.TemporaryDirectory() as folder:
         task = build_task(method, name, view, device, seed=0)
         checkpoint, log = Checkpoint(Path(folder) / "checkpoint.pt", ""), RunLog(Path(folder) / "log.jsonl")
-        loop = StageLoop(name, stage, task, view, seed=0, device=device, checkpoint=checkpoint, log=log)
+        loop = PhaseLoop(name, phase, task, view, seed=0, device=device, checkpoint=checkpoint, log=log)
         seconds = timed(device, lambda: loop.run(Progress()))
 
     task = build_task(method, name, view, device, seed=0).train()
-    batch = view.batch(torch.arange(stage.batch_size), generator("bench"))
+    batch = view.batch(torch.arange(phase.batch_size), generator("bench"))
 
     def bare() -> None:
         for _ in range(steps):
@@ -54,8 +54,8 @@ def main(recipe: str = "baseline_ae", member: str = "ae", steps: int = 600, thre
             task.zero_grad(set_to_none=True)
 
     alone = timed(device, bare)
-    clips_per_step = stage.batch_size * CLIPS / len(view.clip)
-    print(f"{recipe} {member} on {device.type}, {threads} threads, batch {stage.batch_size}, {steps} steps")
+    clips_per_step = phase.batch_size * CLIPS / len(view.clip)
+    print(f"{recipe} {member} on {device.type}, {threads} threads, batch {phase.batch_size}, {steps} steps")
     print(f"loop         {1e3 * seconds / steps:8.2f} ms/step  {clips_per_step * steps / seconds:7.1f} clips/s")
     print(f"network only {1e3 * alone / steps:8.2f} ms/step")
     print(f"share of the loop that is not the network: {100 * (1 - alone / seconds):.0f} %")

@@ -39,32 +39,32 @@ def test_both_share_the_front_end_and_the_channel_of_the_study(name: str, member
 
 def test_the_dense_one_has_the_settings_of_the_study() -> None:
     method = settings("dense_ae", "ae")
-    stage = method.stages["train"]
+    phase = method.phases["train"]
     assert count_parameters(method) == 1_006_112
     assert method.view.params == {"frames": 5, "hop": 1}
-    assert (stage.epochs, stage.batch_size, stage.patience, stage.keep) == (50, 512, 5, "best")
-    assert (stage.optimizer.name, stage.optimizer.params) == ("adam", {"lr": 0.001})
-    assert stage.task.params == {"standardise": "value"}
+    assert (phase.epochs, phase.batch_size, phase.patience, phase.keep) == (50, 512, 5, "best")
+    assert (phase.optimizer.name, phase.optimizer.params) == ("adam", {"lr": 0.001})
+    assert phase.task.params == {"standardise": "value"}
 
 
 @pytest.mark.parametrize("member", ["random", "imagenet"])
 def test_the_convolutional_one_has_the_settings_of_the_study(member: str) -> None:
     method = settings("mobilenet_ae", member)
-    stage = method.stages["train"]
+    phase = method.phases["train"]
     assert count_parameters(method) == 8_499_537
     assert method.view.params == {"frames": 64, "hop": 32}
-    assert (stage.epochs, stage.batch_size, stage.patience, stage.keep) == (80, 128, 10, "best")
-    assert (stage.optimizer.name, stage.optimizer.params) == ("adam", {"lr": 0.0003})
-    assert (stage.schedule.name, stage.schedule.params) == ("cosine", {"stairs": 80})
-    assert stage.task.params == {"standardise": "feature"}
+    assert (phase.epochs, phase.batch_size, phase.patience, phase.keep) == (80, 128, 10, "best")
+    assert (phase.optimizer.name, phase.optimizer.params) == ("adam", {"lr": 0.0003})
+    assert (phase.schedule.name, phase.schedule.params) == ("cosine", {"stairs": 80})
+    assert phase.task.params == {"standardise": "feature"}
 
 
 @pytest.mark.parametrize(("name", "member"), MEMBERS)
 def test_the_leak_of_the_study_is_a_profile_that_changes_nothing_else(name: str, member: str) -> None:
     plain, leaking = (settings(name, member, profile).model_dump() for profile in ("full", "leaking_split"))
-    assert plain["stages"]["train"]["validation"] == {"fraction": 0.1, "unit": "clip", "pick": "random"}
-    assert leaking["stages"]["train"]["validation"].pop("unit") == "window"
-    del plain["stages"]["train"]["validation"]["unit"]
+    assert plain["phases"]["train"]["validation"] == {"fraction": 0.1, "unit": "clip", "pick": "random"}
+    assert leaking["phases"]["train"]["validation"].pop("unit") == "window"
+    del plain["phases"]["train"]["validation"]["unit"]
     assert plain == leaking
 
 
@@ -89,8 +89,8 @@ def hum(seed: int, seconds: float = 4.0) -> np.ndarray:
 def train_on_hums(folder: Path, method: Method, **changes: Any) -> Trained:
     """The method's own front end, view, network, loss, optimiser and schedule on four clips."""
     whole: dict[str, Any] = {"epochs": None, "validation": None, "patience": None, "keep": "last"}
-    stage = method.stages["train"].model_copy(update=whole | changes)
-    method = method.model_copy(update={"stages": {"train": stage}})
+    phase = method.phases["train"].model_copy(update=whole | changes)
+    method = method.model_copy(update={"phases": {"train": phase}})
     frontend = build(FRONTENDS, "front end", method.frontend)
     with torch.no_grad():
         frames = [frontend(torch.from_numpy(hum(seed))[None])[0].T.numpy() for seed in range(4)]

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from asdcli.errors import UserError, did_you_mean, unknown
-from asdcli.recipe.schema import Header, Method, Published, Stage, Strict, System, Validation
+from asdcli.recipe.schema import Header, Method, Phase, Published, Strict, System, Validation
 from asdcli.recipe.yamlfile import KeyPath, Sourced, load_yaml
 
 _SHIPPED = Path(__file__).parents[1] / "recipes"
@@ -28,7 +28,7 @@ class Recipe:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.name = folder.name
-        source = load_yaml(folder / "recipe.yaml")
+        source = _as_now(load_yaml(folder / "recipe.yaml"))
         head = set(Header.model_fields)
         _refuse_unknown(source, [*Header.model_fields, *Method.model_fields])
         self.header: Header = _validate(Header, source.without(*(set(source.data) - head)))
@@ -53,7 +53,7 @@ class Recipe:
             layers.append(load_yaml(overlay))
         layers += _profile_layers(self._source.below("profiles", profile), member)
         merged = self._base
-        for layer in layers:
+        for layer in map(_as_now, layers):
             _refuse_unknown(layer, Method.model_fields)
             merged = merged.overlaid(layer)
         method: Method = _validate(Method, merged)
@@ -79,6 +79,11 @@ class Recipe:
                         f"{self.place('systems', name, 'weights', key)}: '{key}' is no member/detector of this recipe."
                         f"{did_you_mean(key, known)} Known: {', '.join(known)}."
                     )
+
+
+def _as_now(layer: Sourced) -> Sourced:
+    """Recipes for asd 0.1.0 call the training phases `stages`."""
+    return layer.renamed("stages", "phases") if "stages" in layer.data and "phases" not in layer.data else layer
 
 
 def _profile_layers(profile: Sourced, member: str) -> list[Sourced]:
@@ -155,5 +160,5 @@ def _siblings(schema: type[Strict], path: KeyPath) -> Iterable[str]:
         return schema.model_fields
     if path[-2] == "validation":
         return Validation.model_fields
-    parts: dict[str, type[Strict]] = {"stages": Stage, "systems": System, "published": Published}
+    parts: dict[str, type[Strict]] = {"phases": Phase, "systems": System, "published": Published}
     return parts[path[0]].model_fields

@@ -34,7 +34,7 @@ class Validation(Strict):
     pick: Literal["random", "last"] = "random"
 
 
-class Stage(Strict):
+class Phase(Strict):
     """One training phase: its task, its data, how long, and how the weights move."""
 
     task: Component
@@ -55,9 +55,9 @@ class Stage(Strict):
     keep: Literal["last", "best"] = "last"
 
     @model_validator(mode="after")
-    def _check(self) -> Stage:
+    def _check(self) -> Phase:
         if (self.epochs is None) == (self.steps is None):
-            raise ValueError("a stage has either epochs or steps")
+            raise ValueError("a phase has either epochs or steps")
         if self.validation is None and (self.patience is not None or self.keep == "best"):
             raise ValueError("patience and keep: best need a validation part")
         return self
@@ -79,7 +79,7 @@ class Method(Strict):
     frontend: Component
     view: Component
     model: Component
-    stages: dict[str, Stage] = Field(min_length=1)
+    phases: dict[str, Phase] = Field(min_length=1, serialization_alias="stages")  # the alias is that of fingerprints
     detectors: dict[str, Detector] = Field(min_length=1)
     threshold: Component = Component(name="gamma")
     watch_clips: int = Field(0, ge=0)  # test clips to look at after each epoch
@@ -91,7 +91,7 @@ class Method(Strict):
 
     def training(self) -> dict[str, Any]:
         """The part that decides the weights, for fingerprints."""
-        return self.model_dump(mode="json", exclude={"detectors", "threshold"})
+        return self.model_dump(mode="json", by_alias=True, exclude={"detectors", "threshold"})
 
 
 class System(Strict):

@@ -43,6 +43,11 @@ class Sourced:
             {path: place for path, place in self.places.items() if not path or path[0] not in keys},
         )
 
+    def renamed(self, old: str, new: str) -> Sourced:
+        """This document with its key `old` called `new`."""
+        places = {(new, *path[1:]) if path[:1] == (old,) else path: place for path, place in self.places.items()}
+        return Sourced({new if key == old else key: value for key, value in self.data.items()}, places)
+
     def overlaid(self, top: Sourced) -> Sourced:
         """This document with `top` laid over it: mappings merge, everything else is replaced, and null in the place of
         a mapping takes it away.

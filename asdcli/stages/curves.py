@@ -14,7 +14,7 @@ from asdcli.stages.selection import Selection
 
 @dataclass(frozen=True)
 class Curves:
-    """One run. epochs: the records of its log in order, with `stage`, `loss` and whatever else was logged."""
+    """One run. epochs: the records of its log in order, with `phase`, `loss` and whatever else was logged."""
 
     member: str
     group: str
@@ -25,11 +25,11 @@ class Curves:
         return f"{self.member} {self.group}"
 
     @property
-    def stage_starts(self) -> dict[str, int]:
-        """Number of the first epoch of each stage, counted over the whole run."""
+    def phase_starts(self) -> dict[str, int]:
+        """Number of the first epoch of each phase, counted over the whole run."""
         starts: dict[str, int] = {}
         for number, epoch in enumerate(self.epochs):
-            starts.setdefault(epoch["stage"], number)
+            starts.setdefault(epoch["phase"], number)
         return starts
 
     def values(self, name: str) -> np.ndarray:
@@ -48,10 +48,17 @@ def run(selection: Selection) -> list[Curves]:
             log = workspace.run(selection.label, selection.edition.name, member, group, selection.seed) / "log.jsonl"
             lines = log.read_text(encoding="utf-8").split("\n")[:-1] if log.is_file() else []  # the last one is whole
             if lines:
-                found.append(Curves(member, group, [json.loads(line) for line in lines]))
+                found.append(Curves(member, group, [_record(line) for line in lines]))
     if not found:
         raise UserError(
             f"{selection.label} has no training with seed {selection.seed} on {selection.edition.name} yet.",
             f"asd train --recipe {selection.recipe.name}",
         )
     return found
+
+
+def _record(line: str) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(line)
+    if "stage" in record:  # as asd 0.1.0 called a phase
+        record["phase"] = record.pop("stage")
+    return record

@@ -27,11 +27,11 @@ def components(method: Method) -> Iterator[tuple[tuple[str, ...], Mapping[str, C
     yield ("view",), VIEWS, "view", method.view
     yield ("model",), BACKBONES, "model", method.model
     yield ("threshold",), THRESHOLDS, "threshold", method.threshold
-    for name, stage in method.stages.items():
-        yield ("stages", name, "task"), TASKS, "task", stage.task
-        yield ("stages", name, "sampler"), SAMPLERS, "sampler", stage.sampler
-        yield ("stages", name, "optimizer"), OPTIMIZERS, "optimizer", stage.optimizer
-        yield ("stages", name, "schedule"), SCHEDULES, "schedule", stage.schedule
+    for name, phase in method.phases.items():
+        yield ("phases", name, "task"), TASKS, "task", phase.task
+        yield ("phases", name, "sampler"), SAMPLERS, "sampler", phase.sampler
+        yield ("phases", name, "optimizer"), OPTIMIZERS, "optimizer", phase.optimizer
+        yield ("phases", name, "schedule"), SCHEDULES, "schedule", phase.schedule
     for name, detector in method.detectors.items():
         yield ("detectors", name), DETECTORS, "detector", detector
 

@@ -89,8 +89,9 @@ def _embed(
 def _load_task(method: Method, view: View, run_folder: Path, device: torch.device) -> Task:
     from safetensors.torch import load_file
 
-    last_stage = Made(run_folder).read()["all"]["stages"][-1]
-    task = build_task(method, last_stage, view, device, seed=0)
+    made = Made(run_folder).read()["all"]
+    phases = made.get("phases") or made["stages"]  # as asd 0.1.0 called them
+    task = build_task(method, phases[-1], view, device, seed=0)
     task.load_state_dict(load_file(run_folder / training.WEIGHTS))
     return task.eval()
 

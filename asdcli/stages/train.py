@@ -136,6 +136,6 @@ def _train(
         torch=torch.__version__,
         python=platform.python_version(),
         training_clips=len(view.clips),
-        stages=trained.stages,
+        phases=trained.phases,
     )
     (folder / "checkpoint.pt").unlink(missing_ok=True)

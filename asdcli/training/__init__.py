@@ -1,1 +1,1 @@
-"""The one training loop, its runs and checkpoints, and what a stage may name: tasks, views, samplers."""
+"""The one training loop, its runs and checkpoints, and what a phase may name: tasks, views, samplers."""

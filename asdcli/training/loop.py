@@ -1,7 +1,7 @@
 """The one training loop.
 
 It knows batches, losses, updates and epochs, and nothing of any method: the task holds the networks and the loss, the
-view the data, the sampler the order. All randomness is a function of (seed, stage, epoch or step), so that a run that
+view the data, the sampler the order. All randomness is a function of (seed, phase, epoch or step), so that a run that
 was killed anywhere and started again ends, on the CPU, with the same weights to the last bit.
 """
 
@@ -19,7 +19,7 @@ from asdcli.errors import UserError, WorkError
 from asdcli.nn.optimizers import OPTIMIZERS
 from asdcli.nn.schedules import SCHEDULES
 from asdcli.recipe.components import build
-from asdcli.recipe.schema import Stage
+from asdcli.recipe.schema import Phase
 from asdcli.training.checkpoint import Checkpoint, RunLog
 from asdcli.training.samplers import SAMPLERS
 from asdcli.training.seeds import generator, seed_layers
@@ -34,7 +34,7 @@ CHECK_EVERY = 100  # steps between looks at the loss: each look waits for the GP
 
 @dataclass
 class Position:
-    """How far a stage has come. Of this epoch: `batch` batches, `seen` examples, `sums` of their losses."""
+    """How far a phase has come. Of this epoch: `batch` batches, `seen` examples, `sums` of their losses."""
 
     step: int = 0
     epoch: int = 0
@@ -46,13 +46,13 @@ class Position:
     done: bool = False
 
 
-class StageLoop:
-    """One stage of one run, from its first step or from its checkpoint to its end."""
+class PhaseLoop:
+    """One phase of one run, from its first step or from its checkpoint to its end."""
 
     def __init__(
         self,
         name: str,
-        stage: Stage,
+        phase: Phase,
         task: Task,
         view: View,
         *,
@@ -62,21 +62,21 @@ class StageLoop:
         log: RunLog,
         watch: Watch | None = None,
     ) -> None:
-        self.name, self.stage, self.task, self.view = name, stage, task, view
+        self.name, self.phase, self.task, self.view = name, phase, task, view
         self.seed, self.device, self.checkpoint, self.log = seed, device, checkpoint, log
         self.watch = watch
-        freeze(task, stage.freeze)
-        train, self.held_out = split_examples(view, stage, seed, name)
-        self.sampler = build(SAMPLERS, "sampler", stage.sampler, view, train, stage.batch_size)
+        freeze(task, phase.freeze)
+        train, self.held_out = split_examples(view, phase, seed, name)
+        self.sampler = build(SAMPLERS, "sampler", phase.sampler, view, train, phase.batch_size)
         if self.sampler.batches < 1:
-            raise UserError(f"Stage {name} has too few examples ({len(train)}) for one batch.")
-        self.total_steps = stage.steps or stage.epochs * self.sampler.batches
+            raise UserError(f"Phase {name} has too few examples ({len(train)}) for one batch.")
+        self.total_steps = phase.steps or phase.epochs * self.sampler.batches
         weights = [parameter for parameter in task.parameters() if parameter.requires_grad]
         if not weights:
-            raise UserError(f"Stage {name} freezes every parameter; nothing is left to train.")
-        self.optimizer = build(OPTIMIZERS, "optimizer", stage.optimizer, weights)
+            raise UserError(f"Phase {name} freezes every parameter; nothing is left to train.")
+        self.optimizer = build(OPTIMIZERS, "optimizer", phase.optimizer, weights)
         self._base_rates = [group["lr"] for group in self.optimizer.param_groups]
-        self._factor = build(SCHEDULES, "schedule", stage.schedule)
+        self._factor = build(SCHEDULES, "schedule", phase.schedule)
         self._examples_per_clip = len(view.clip) / max(1, len(view.clips))
         self.at = Position()
         self.best: dict[str, Tensor] | None = None
@@ -84,10 +84,10 @@ class StageLoop:
     # --- the loop -------------------------------------------------------------------------------------------------
 
     def run(self, progress: Progress) -> None:
-        """Train to the end of the stage and leave its final weights in the task."""
+        """Train to the end of the phase and leave its final weights in the task."""
         while not self.at.done:
             self._epoch(progress)
-        if self.stage.keep == "best" and self.best is not None:
+        if self.phase.keep == "best" and self.best is not None:
             self.task.load_state_dict(self.best)
 
     def _epoch(self, progress: Progress) -> None:
@@ -109,37 +109,37 @@ class StageLoop:
                 self._show(progress, sums, (self.at.seen - seen_before) / (time.monotonic() - began))
             if self.at.step == self.total_steps:
                 break
-            if self.at.step % self.stage.accumulate == 0 and self.checkpoint.due():
+            if self.at.step % self.phase.accumulate == 0 and self.checkpoint.due():
                 self.at.sums = {name: float(value) for name, value in sums.items()}
                 self.save()
         self._end_epoch(sums, time.monotonic() - began, self.at.seen - seen_before, progress)
 
     def _step(self, examples: Tensor) -> dict[str, Tensor]:
         """One batch forward and backward, and an update when enough batches have gathered. Detached float64 losses."""
-        stage = self.stage
+        phase = self.phase
         seed_layers(self.device, self.seed, self.name, "step", self.at.step)
         batch = self.view.batch(examples, generator(self.seed, self.name, "batch", self.at.step))
         losses = self._forward(batch, self.at.step)
-        update, updates = self.at.step // stage.accumulate, -(-self.total_steps // stage.accumulate)
-        gathered = min(stage.accumulate, self.total_steps - update * stage.accumulate)  # the last update may have fewer
+        update, updates = self.at.step // phase.accumulate, -(-self.total_steps // phase.accumulate)
+        gathered = min(phase.accumulate, self.total_steps - update * phase.accumulate)  # the last update may have fewer
         (losses["loss"] / gathered).backward()
-        if (self.at.step + 1) % stage.accumulate == 0 or self.at.step + 1 == self.total_steps:
+        if (self.at.step + 1) % phase.accumulate == 0 or self.at.step + 1 == self.total_steps:
             for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
                 group["lr"] = rate * self._factor(update, updates)
-            if stage.gradient_clip_norm is not None:
-                torch.nn.utils.clip_grad_norm_(self.task.parameters(), stage.gradient_clip_norm)
+            if phase.gradient_clip_norm is not None:
+                torch.nn.utils.clip_grad_norm_(self.task.parameters(), phase.gradient_clip_norm)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
         return {name: value.detach().double() for name, value in losses.items()}
 
     def _forward(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        half = self.stage.precision == "bfloat16" and self.device.type == "cuda"
+        half = self.phase.precision == "bfloat16" and self.device.type == "cuda"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             losses: dict[str, Tensor] = self.task(batch, generator(self.seed, self.name, "task", step))
         return losses
 
     def _end_epoch(self, sums: dict[str, Tensor], seconds: float, examples: int, progress: Progress) -> None:
-        record: dict[str, Any] = {"stage": self.name, "epoch": self.at.epoch, "step": self.at.step}
+        record: dict[str, Any] = {"phase": self.name, "epoch": self.at.epoch, "step": self.at.step}
         record |= {name: float(value) / max(1, self.at.seen) for name, value in sums.items()}
         self._check_finite(record["loss"])
         record["lr"] = self.optimizer.param_groups[0]["lr"]
@@ -148,7 +148,7 @@ class StageLoop:
             self._check_finite(record["validation_loss"])
             if record["validation_loss"] < self.at.best_loss:
                 self.at.best_loss, self.at.best_epoch = record["validation_loss"], self.at.epoch
-                if self.stage.keep == "best":
+                if self.phase.keep == "best":
                     self.best = {name: value.detach().clone() for name, value in self.task.state_dict().items()}
         if self.watch is not None:
             record |= self.watch.look(self.task)
@@ -156,10 +156,10 @@ class StageLoop:
         self.log.write(record | {"seconds": round(seconds, 3), "clips_per_s": round(rate, 1)})
         waited = self.at.epoch - self.at.best_epoch
         self.at.done = self.at.step >= self.total_steps or (
-            self.stage.patience is not None and waited >= self.stage.patience
+            self.phase.patience is not None and waited >= self.phase.patience
         )
         self.at.epoch, self.at.batch, self.at.seen, self.at.sums = self.at.epoch + 1, 0, 0, {}
-        if self.at.done or (self.at.step % self.stage.accumulate == 0 and self.checkpoint.due()):
+        if self.at.done or (self.at.step % self.phase.accumulate == 0 and self.checkpoint.due()):
             self.save()
         progress.show(self.total_steps if self.at.done else self.at.step)
 
@@ -167,7 +167,7 @@ class StageLoop:
     def _validate(self) -> float:
         self.task.eval()
         total = torch.zeros((), dtype=torch.float64, device=self.device)
-        for index, examples in enumerate(self.held_out.split(self.stage.batch_size)):
+        for index, examples in enumerate(self.held_out.split(self.phase.batch_size)):
             seed_layers(self.device, self.seed, self.name, "validation", index)
             batch = self.view.batch(examples, generator(self.seed, self.name, "validation", index))
             total += self._forward(batch, index)["loss"].double() * len(examples)
@@ -181,7 +181,7 @@ class StageLoop:
     def _check_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
             raise WorkError(
-                f"The loss of stage {self.name} is {loss} at step {self.at.step}; training stopped.",
+                f"The loss of phase {self.name} is {loss} at step {self.at.step}; training stopped.",
                 "Lower the learning rate, or look for clips with extreme values.",
             )
 
@@ -190,7 +190,7 @@ class StageLoop:
     def save(self) -> None:
         self.checkpoint.save(
             {
-                "stage": self.name,
+                "phase": self.name,
                 "at": asdict(self.at),
                 "task": self.task.state_dict(),
                 "optimizer": self.optimizer.state_dict(),

@@ -1,4 +1,4 @@
-"""A run: the stages of a recipe one after another, for one member, machine and seed."""
+"""A run: the phases of a recipe one after another, for one member, machine and seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asdcli.nn.pretrained import StartsPretrained
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method
 from asdcli.training.checkpoint import Checkpoint, RunLog
-from asdcli.training.loop import StageLoop
+from asdcli.training.loop import PhaseLoop
 from asdcli.training.seeds import derive_seed
 from asdcli.training.tasks import TASKS
 from asdcli.training.tasks.task import Task, carry_over
@@ -23,29 +23,29 @@ from asdcli.training.watch import Watch
 from asdcli.ui import Ui
 
 
-def build_task(method: Method, stage: str, view: View, device: torch.device, seed: int) -> Task:
-    """The network and heads of one stage with the initial weights of this seed."""
+def build_task(method: Method, phase: str, view: View, device: torch.device, seed: int) -> Task:
+    """The network and heads of one phase with the initial weights of this seed."""
     torch.manual_seed(derive_seed(seed, "weights"))
     model = build(BACKBONES, "model", method.model, view.input_shape)
-    task: Task = build(TASKS, "task", method.stages[stage].task, model, view)
+    task: Task = build(TASKS, "task", method.phases[phase].task, model, view)
     moved: Task = task.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The weights after the last stage, and the stages that were run."""
+    """The weights after the last phase, and the phases that were run."""
 
     weights: dict[str, Tensor]
-    stages: list[str]
+    phases: list[str]
 
 
-def stages_for(method: Method, view: View) -> list[str]:
-    """The stages that the training clips allow: a stage may need clips of a domain."""
+def phases_for(method: Method, view: View) -> list[str]:
+    """The phases that the training clips allow: a phase may need clips of a domain."""
     there = set(view.clips.domain.tolist())
-    names = [name for name, stage in method.stages.items() if stage.needs is None or stage.needs in there]
+    names = [name for name, phase in method.phases.items() if phase.needs is None or phase.needs in there]
     if not names:
-        raise UserError("None of the recipe's stages has the training clips it needs.")
+        raise UserError("None of the recipe's phases has the training clips it needs.")
     return names
 
 
@@ -61,26 +61,28 @@ def train(
     ui: Ui,
     watch: Watch | None = None,
 ) -> Trained:
-    """Train all stages, going on from the checkpoint in `folder` if it is of this fingerprint.
+    """Train all phases, going on from the checkpoint in `folder` if it is of this fingerprint.
 
     watch: looks at test clips after each epoch, for the run log.
     """
     checkpoint, log = Checkpoint(folder / "checkpoint.pt", fingerprint), RunLog(folder / "log.jsonl")
     saved = checkpoint.load()
+    if saved and "stage" in saved:  # as asd 0.1.0 called a phase
+        saved["phase"] = saved.pop("stage")
     log.cut(saved["log_size"] if saved else 0)
     if saved:
-        ui.say(f"{title}: going on at stage {saved['stage']}, step {saved['at']['step']}")
-    names = stages_for(method, view)
+        ui.say(f"{title}: going on at phase {saved['phase']}, step {saved['at']['step']}")
+    names = phases_for(method, view)
     weights: dict[str, Tensor] = {}
-    for name in names[names.index(saved["stage"]) :] if saved else names:
+    for name in names[names.index(saved["phase"]) :] if saved else names:
         task = build_task(method, name, view, device, seed)
         if isinstance(task.model, StartsPretrained) and not saved and not weights:
             task.model.load_pretrained()
         carry_over(task, weights)
-        if method.stages[name].steps != 0:
-            loop = StageLoop(
+        if method.phases[name].steps != 0:
+            loop = PhaseLoop(
                 name,
-                method.stages[name],
+                method.phases[name],
                 task,
                 view,
                 seed=seed,
@@ -89,7 +91,7 @@ def train(
                 log=log,
                 watch=watch,
             )
-            if saved and saved["stage"] == name:
+            if saved and saved["phase"] == name:
                 loop.restore(saved)
             label = title if len(names) == 1 else f"{title}, {name}"
             with ui.progress(label, loop.total_steps, "steps") as progress:

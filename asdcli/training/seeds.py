@@ -1,6 +1,6 @@
 """Randomness that depends only on where it is used.
 
-Every draw of a run comes from a generator seeded with (seed, stage, epoch or step). Step 1000 therefore draws the same
+Every draw of a run comes from a generator seeded with (seed, phase, epoch or step). Step 1000 therefore draws the same
 numbers whether the run came straight to it or was killed and resumed on the way, and no generator state needs saving.
 """
 

@@ -90,12 +90,12 @@ def test_a_broken_attribute_file_names_its_line(asd, tree: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda r: r["stages"]["train"].update(epoch=3), "unknown key 'stages.train.epoch'. Did you mean 'epochs'?"),
+        (lambda r: r["phases"]["train"].update(epoch=3), "unknown key 'phases.train.epoch'. Did you mean 'epochs'?"),
         (lambda r: r["frontend"].update(n_fftt=512), "logmel has no 'n_fftt'. Did you mean 'n_fft'?"),
         (lambda r: r["model"].update(name="dense_autoencodr"), "Did you mean 'dense_autoencoder'?"),
-        (lambda r: r["stages"]["train"].update(batch_size="many"), "stages.train.batch_size is 'many'"),
-        (lambda r: r["stages"]["train"]["optimizer"].update(lr="fast"), "'fast' is not possible here"),
-        (lambda r: r.update(stage={}), "unknown key 'stage'. Did you mean 'stages'?"),
+        (lambda r: r["phases"]["train"].update(batch_size="many"), "phases.train.batch_size is 'many'"),
+        (lambda r: r["phases"]["train"]["optimizer"].update(lr="fast"), "'fast' is not possible here"),
+        (lambda r: r.update(phase={}), "unknown key 'phase'. Did you mean 'phases'?"),
     ],
 )
 def test_a_recipe_with_a_typo(asd, tree: Path, tmp_path: Path, change: Callable[[dict], None], words: str) -> None:
@@ -111,7 +111,7 @@ def test_a_recipe_with_a_typo(asd, tree: Path, tmp_path: Path, change: Callable[
 
 def test_a_recipe_of_ones_own_runs(asd, tree: Path, tmp_path: Path) -> None:
     shutil.copytree(RECIPES / "baseline_ae", tmp_path / "mine")
-    (tmp_path / "mine" / "SynFan.yaml").write_text("stages: {train: {batch_size: 32}}\n")
+    (tmp_path / "mine" / "SynFan.yaml").write_text("phases: {train: {batch_size: 32}}\n")
     asd("train", "--root", tree, "--recipe", "mine", "--profile", "smoke", "-m", "SynFan")
     asd("train", "--root", tree, "--profile", "smoke", "-m", "SynFan")  # the recipe used last, by its path
     written = next((tree / "runs" / "mine@smoke").rglob("recipe.json")).read_text()

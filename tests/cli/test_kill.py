@@ -20,7 +20,7 @@ CHOICE = ("--recipe", "./quick", "--data", "demo", "-m", "SynFan", "--device", "
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root where training ran through, and the recipe: two stages, long enough to be hit in each."""
+    """A root where training ran through, and the recipe: two phases, long enough to be hit in each."""
     folder = tmp_path_factory.mktemp("undisturbed")
     prepare(folder)
     start(folder, "train").communicate()
@@ -32,14 +32,14 @@ def prepare(folder: Path) -> None:
     (folder / "quick").mkdir()
     (folder / "quick" / "recipe.yaml").write_text(
         """
-title: A small two-stage auto-encoder for the kill test
+title: A small two-phase auto-encoder for the kill test
 cite: [none]
 edition: demo
 channel: 0
 frontend: logmel
 view: frame_windows
 model: {name: dense_autoencoder, hidden: 32, layers: 2}
-stages:
+phases:
   first:
     task: reconstruction
     epochs: 6

@@ -111,11 +111,11 @@ def test_curves_of_a_training(tree: Path, tmp_path: Path) -> None:
 
 
 def test_a_watched_training_has_a_second_panel(tmp_path: Path) -> None:
-    epoch = {"stage": "train", "loss": 1.0}
+    epoch = {"phase": "train", "loss": 1.0}
     watched = {**epoch, "normal_loss": 1.0, "anomalous_loss": 1.5, "separability": 0.5, "auc": 0.7}
     heights = []
     for name, record in {"plain": epoch, "watched": watched}.items():
         heights.append(
-            imread(io.BytesIO(draw_curves(Curves(name, "fan", [record, {**record, "stage": "two"}])))).shape[0]
+            imread(io.BytesIO(draw_curves(Curves(name, "fan", [record, {**record, "phase": "two"}])))).shape[0]
         )
     assert heights[1] > heights[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from statistics import harmonic_mean
@@ -28,7 +29,7 @@ model:
   name: dense_autoencoder
   hidden: 128
   layers: 4
-stages:
+phases:
   train:
     task: reconstruction
     epochs: 100
@@ -42,18 +43,18 @@ members:
   one: {}
   two:
     model: {hidden: 64}
-    stages: {train: {epochs: 50}}
+    phases: {train: {epochs: 50}}
 systems:
   best: {weights: {one/mse: 1.0, two/mahalanobis: 2.0}}
 editions:
   dcase2020: &keras
-    stages: {train: {batch_size: 512, epochs: 20}}
+    phases: {train: {batch_size: 512, epochs: 20}}
     model: {hidden: 32}
   dcase2021: *keras
 profiles:
   smoke:
     model: {layers: 1}
-    stages: {train: {epochs: 2}}
+    phases: {train: {epochs: 2}}
 published:
   - {edition: dcase2023, set: dev, system: best, source: "Table 1", machines: {fan: {auc: 0.5}}}
 """
@@ -136,7 +137,7 @@ def test_a_shipped_recipe_has_a_quick_profile(name: str) -> None:
     recipe = load_recipe(name)
     for member in recipe.header.members:
         method = recipe.resolve(member=member, profile="smoke")
-        assert all((stage.epochs or 0) <= 3 and (stage.steps or 0) <= 20 for stage in method.stages.values())
+        assert all((phase.epochs or 0) <= 3 and (phase.steps or 0) <= 20 for phase in method.phases.values())
         assert count_parameters(method) <= count_parameters(recipe.resolve(member=member))
 
 
@@ -154,10 +155,10 @@ def test_the_baseline_is_the_published_network() -> None:
     recipe = load_recipe("baseline_ae")
     assert count_parameters(recipe.resolve(member="ae")) == 267_928
     method = recipe.resolve(member="ae", edition="dcase2023")
-    stage = method.stages["train"]
-    assert (stage.epochs, stage.batch_size, stage.optimizer.params) == (100, 256, {"lr": 0.001})
-    assert stage.validation is not None
-    assert stage.validation.model_dump() == {"fraction": 0.1, "unit": "window", "pick": "random"}
+    phase = method.phases["train"]
+    assert (phase.epochs, phase.batch_size, phase.optimizer.params) == (100, 256, {"lr": 0.001})
+    assert phase.validation is not None
+    assert phase.validation.model_dump() == {"fraction": 0.1, "unit": "window", "pick": "random"}
     assert (method.scope, method.channel, method.view.params) == ("machine", 0, {"frames": 5, "hop": 1})
     assert method.detectors["mahalanobis"].params == {"average": "frames"}
     assert method.threshold.params == {"quantile": 0.9}
@@ -166,10 +167,10 @@ def test_the_baseline_is_the_published_network() -> None:
 @pytest.mark.parametrize("edition", ["dcase2020", "dcase2021", "dcase2022"])
 def test_the_baseline_of_2020_to_2022_is_the_keras_one(edition: str) -> None:
     method = load_recipe("baseline_ae").resolve(member="ae", edition=edition)
-    stage = method.stages["train"]
-    assert (stage.epochs, stage.batch_size) == (100, 512)
-    assert stage.validation is not None
-    assert stage.validation.model_dump() == {"fraction": 0.1, "unit": "window", "pick": "last"}
+    phase = method.phases["train"]
+    assert (phase.epochs, phase.batch_size) == (100, 512)
+    assert phase.validation is not None
+    assert phase.validation.model_dump() == {"fraction": 0.1, "unit": "window", "pick": "last"}
     assert method.frontend.params.get("floor_mode") == ("add" if edition == "dcase2020" else None)
     assert count_parameters(method) == 267_928
 
@@ -178,10 +179,10 @@ def test_the_second_baseline_of_2021_and_2022_is_the_published_one() -> None:
     recipe = load_recipe("baseline_mobilenetv2")
     method = recipe.resolve(member="mobilenetv2", edition="dcase2022")
     assert count_parameters(method) == 687_680
-    stage = method.stages["train"]
-    assert (stage.epochs, stage.batch_size, stage.optimizer.params) == (20, 32, {"lr": 1e-5, "eps": 1e-7})
-    assert stage.validation is not None
-    assert stage.validation.model_dump() == {"fraction": 0.1, "unit": "window", "pick": "last"}
+    phase = method.phases["train"]
+    assert (phase.epochs, phase.batch_size, phase.optimizer.params) == (20, 32, {"lr": 1e-5, "eps": 1e-7})
+    assert phase.validation is not None
+    assert phase.validation.model_dump() == {"fraction": 0.1, "unit": "window", "pick": "last"}
     assert method.view.params == {"frames": 64, "hop": 8, "embed_hop": 1, "labelled": True}
     assert method.detectors["log_odds"].params == {"bracket": "intended"}
     earlier = recipe.resolve(member="mobilenetv2", edition="dcase2021")
@@ -222,8 +223,8 @@ def test_layers_lie_in_order(write: Callable[..., Path]) -> None:
 
     def shape(**chosen: str) -> tuple[int, int, int | None, int]:
         method = recipe.resolve(**{"member": "one", **chosen})
-        stage = method.stages["train"]
-        return method.model.params["hidden"], method.model.params["layers"], stage.epochs, stage.batch_size
+        phase = method.phases["train"]
+        return method.model.params["hidden"], method.model.params["layers"], phase.epochs, phase.batch_size
 
     assert shape() == (128, 4, 100, 256)
     assert shape(edition="dcase2020") == shape(edition="dcase2021") == (32, 4, 20, 512)
@@ -269,16 +270,16 @@ def test_the_six_of_the_ensemble_differ_in_every_profile(profile: str) -> None:
 
 
 def test_an_overlay_can_name_another_component_and_another_length(write: Callable[..., Path]) -> None:
-    new = "one:\n    frontend: {name: stft, n_fft: 256}\n    stages: {train: {epochs: null, steps: 7}}"
+    new = "one:\n    frontend: {name: stft, n_fft: 256}\n    phases: {train: {epochs: null, steps: 7}}"
     method = Recipe(write("one: {}", new)).resolve(member="one")
     assert method.frontend.params == {"n_fft": 256}
-    assert (method.stages["train"].epochs, method.stages["train"].steps) == (None, 7)
+    assert (method.phases["train"].epochs, method.phases["train"].steps) == (None, 7)
 
 
 def test_fingerprints_of_training_ignore_what_comes_after_it(write: Callable[..., Path]) -> None:
     text = {
         "fan": "detectors: {mahalanobis: {average: official_code}}\nthreshold: quantile\n",
-        "pump": "stages: {train: {optimizer: {lr: 0.01}}}\n",
+        "pump": "phases: {train: {optimizer: {lr: 0.01}}}\n",
     }
     recipe = Recipe(write(**text))
     base = recipe.resolve(member="one").training()
@@ -323,8 +324,8 @@ def refused(folder: Path, **chosen: str) -> str:
     [
         ("view:", "veiw:", "unknown key 'veiw'. Did you mean 'view'? Known: title, cite,"),
         ("scope: machine", "zzz: 1", "unknown key 'zzz'. Known: title, cite, edition,"),
-        ("epochs: 100", "epoch: 100", "unknown key 'stages.train.epoch'. Did you mean 'epochs'? Known: task, clips,"),
-        ("{fraction", "{fractoin", "unknown key 'stages.train.validation.fractoin'. Did you mean 'fraction'? Known: "),
+        ("epochs: 100", "epoch: 100", "unknown key 'phases.train.epoch'. Did you mean 'epochs'? Known: task, clips,"),
+        ("{fraction", "{fractoin", "unknown key 'phases.train.validation.fractoin'. Did you mean 'fraction'? Known: "),
         (
             "weights",
             "wieghts",
@@ -341,13 +342,13 @@ def refused(folder: Path, **chosen: str) -> str:
             "systems.best: detector goes with best; weights name member/detector",
         ),
         ("source:", "sauce:", "unknown key 'published.0.sauce'. Did you mean 'source'? Known: edition, set,"),
-        ("epochs: 100", "epochs: many", "stages.train.epochs is 'many': input should be a valid integer"),
-        ("epochs: 100", "epochs: 0", "stages.train.epochs is 0: input should be greater than or equal to 1"),
-        ("epochs: 100", "epochs: yes", "stages.train.epochs is True: input should not be a yes or no"),
-        ("epochs: 100", "epochs: [1]", "stages.train.epochs is [1]: input should be a valid integer"),
-        ("batch_size: 256", "batch_size: 1.5", "stages.train.batch_size is 1.5: input should be a valid integer"),
-        ("fraction: 0.1", "fraction: 1.0", "stages.train.validation.fraction is 1.0: input should be less than 1"),
-        ("fraction: 0.1", "fraction: .nan", "stages.train.validation.fraction is nan: input should be a finite"),
+        ("epochs: 100", "epochs: many", "phases.train.epochs is 'many': input should be a valid integer"),
+        ("epochs: 100", "epochs: 0", "phases.train.epochs is 0: input should be greater than or equal to 1"),
+        ("epochs: 100", "epochs: yes", "phases.train.epochs is True: input should not be a yes or no"),
+        ("epochs: 100", "epochs: [1]", "phases.train.epochs is [1]: input should be a valid integer"),
+        ("batch_size: 256", "batch_size: 1.5", "phases.train.batch_size is 1.5: input should be a valid integer"),
+        ("fraction: 0.1", "fraction: 1.0", "phases.train.validation.fraction is 1.0: input should be less than 1"),
+        ("fraction: 0.1", "fraction: .nan", "phases.train.validation.fraction is nan: input should be a finite"),
         ("unit: window", "unit: frame", "validation.unit is 'frame': input should be 'clip' or 'window'"),
         ("channel: 0", "channel: left", "channel is 'left': input should be a valid integer"),
         ("channel: 0", "channel: left", ", or input should be 'mean' or 'difference'"),
@@ -361,9 +362,9 @@ def refused(folder: Path, **chosen: str) -> str:
         ("n_fft: 1024", "n_ftt: 1024", "frontend.n_ftt: logmel has no 'n_ftt'. Did you mean 'n_fft'? It takes: n_fft,"),
         ("n_fft: 1024", "n_fft: big", "frontend.n_fft: 'big' is not possible here: Input should be a valid integer"),
         ("name: logmel", "name: logmell", "frontend.name: unknown front end 'logmell'. Did you mean 'logmel'? Known: "),
-        ("task: reconstruction", "task: classify", "stages.train.task.name: unknown task 'classify'. Known: reconst"),
-        ("{name: adam, lr: 0.001}", "sgd", "stages.train.optimizer: sgd needs 'lr'"),
-        ("lr: 0.001", "lr: fast", "stages.train.optimizer.lr: 'fast' is not possible here"),
+        ("task: reconstruction", "task: classify", "phases.train.task.name: unknown task 'classify'. Known: reconst"),
+        ("{name: adam, lr: 0.001}", "sgd", "phases.train.optimizer: sgd needs 'lr'"),
+        ("lr: 0.001", "lr: fast", "phases.train.optimizer.lr: 'fast' is not possible here"),
         ("hidden: 128", "hiden: 128", "model.hiden: dense_autoencoder has no 'hiden'. Did you mean 'hidden'?"),
         ("{name: mse}", "{name: msee}", "detectors.mse.name: unknown detector 'msee'. Did you mean 'mse'?"),
         ("one/mse", "one/msee", "'one/msee' is no member/detector of this recipe. Did you mean 'one/mse'? Known: one"),
@@ -389,8 +390,8 @@ def test_a_mistake_is_told_with_file_line_key_value_and_what_is_allowed(
 @pytest.mark.parametrize(
     ("old", "new", "line", "says"),
     [
-        ("epochs: 100", "epochs: 100\n    steps: 5", 13, "stages.train: a stage has either epochs or steps"),
-        ("    epochs: 100\n", "", 13, "stages.train: a stage has either epochs or steps"),
+        ("epochs: 100", "epochs: 100\n    steps: 5", 13, "phases.train: a phase has either epochs or steps"),
+        ("    epochs: 100\n", "", 13, "phases.train: a phase has either epochs or steps"),
         ("validation: {fraction: 0.1, unit: window}", "patience: 3", 13, "patience and keep: best need a validation"),
         ("validation: {fraction: 0.1, unit: window}", "keep: best", 13, "patience and keep: best need a validation"),
         ("title: A recipe for tests\n", "", None, "the key 'title' is missing"),
@@ -410,16 +411,16 @@ def test_what_no_single_line_is_to_blame_for(
 @pytest.mark.parametrize(
     ("old", "new", "chosen", "says"),
     [
-        ("batch_size: 512", "batch_size: 0", {"edition": "dcase2020"}, "stages.train.batch_size is 0"),
-        ("batch_size: 512", "batch_size: 0", {"edition": "dcase2021"}, "stages.train.batch_size is 0"),
-        ("batch_size: 512", "batch_sise: 9", {"edition": "dcase2021"}, "unknown key 'stages.train.batch_sise'. Did"),
+        ("batch_size: 512", "batch_size: 0", {"edition": "dcase2020"}, "phases.train.batch_size is 0"),
+        ("batch_size: 512", "batch_size: 0", {"edition": "dcase2021"}, "phases.train.batch_size is 0"),
+        ("batch_size: 512", "batch_sise: 9", {"edition": "dcase2021"}, "unknown key 'phases.train.batch_sise'. Did"),
         ("model: {hidden: 32}", "model: {hiden: 32}", {"edition": "dcase2021"}, "dense_autoencoder has no 'hiden'"),
         ("model: {hidden: 32}", "modle: {hidden: 32}", {"edition": "dcase2021"}, "unknown key 'modle'. Did you mean"),
         ("model: {hidden: 64}", "model: {hidden: x}", {"member": "two"}, "model.hidden: 'x' is not possible here"),
         ("model: {hidden: 64}", "title: {hidden: 64}", {"member": "two"}, "unknown key 'title'"),
         ("model: {layers: 1}", "model: {layer: 1}", {"profile": "smoke"}, "dense_autoencoder has no 'layer'. Did you"),
         ("model: {layers: 1}", "model: 1", {"profile": "smoke"}, "model is 1: input should be a valid dictionary"),
-        ("{train: {epochs: 2}}", "{trian: {epochs: 2}}", {"profile": "smoke"}, "the key 'stages.trian.task' is miss"),
+        ("{train: {epochs: 2}}", "{trian: {epochs: 2}}", {"profile": "smoke"}, "the key 'phases.trian.task' is miss"),
     ],
 )
 def test_a_mistake_in_an_overlay_is_told_with_the_place_in_that_overlay(
@@ -438,8 +439,8 @@ def test_a_mistake_in_an_overlay_is_told_with_the_place_in_that_overlay(
         ("channel: mean\nmodle: {}\n", 2, "unknown key 'modle'. Did you mean 'model'?"),
         ("channel: mean\nframes: 5\n", 2, "unknown key 'frames'. Known: scope, channel,"),
         ("title: x\n", 1, "unknown key 'title'"),
-        ("# longer\n\nstages: {train: {epochs: -1}}\n", 3, "stages.train.epochs is -1"),
-        ("stages:\n  train:\n    epoch: 1\n", 3, "unknown key 'stages.train.epoch'. Did you mean 'epochs'?"),
+        ("# longer\n\nphases: {train: {epochs: -1}}\n", 3, "phases.train.epochs is -1"),
+        ("phases:\n  train:\n    epoch: 1\n", 3, "unknown key 'phases.train.epoch'. Did you mean 'epochs'?"),
         ("frontend:\n  n_mells: 64\n", 2, "frontend.n_mells: logmel has no 'n_mells'. Did you mean 'n_mels'?"),
         ("frontend: {name: stft, n_mels: 64}\n", 1, "frontend.n_mels: stft has no 'n_mels'."),
         ("channel: 1\nchannel: 2\n", 2, "the key 'channel' stands twice"),
@@ -459,3 +460,16 @@ def test_a_mistake_in_a_machines_file_names_that_file(
 def test_a_mistake_in_a_base_key_below_an_overlay_names_the_base(write: Callable[..., Path]) -> None:
     folder = write("frames: 5", "frame: 5", fan="view: {hop: 2}\n")
     assert refused(folder, machine="fan").startswith(f"{folder / 'recipe.yaml'}, line 7: view.frame: ")
+
+
+def test_a_recipe_that_calls_its_phases_stages_is_the_same(write: Callable[..., Path], tmp_path: Path) -> None:
+    now = Recipe(write(pump="phases: {train: {optimizer: {lr: 0.01}}}\n"))
+    before = Recipe(shutil.copytree(now.folder, tmp_path / "before"))
+    for path in before.folder.iterdir():
+        path.write_text(path.read_text().replace("phases:", "stages:"))
+    before = Recipe(before.folder)
+    one, other = ([method.model_dump() for _, method in resolve_all(recipe)] for recipe in (before, now))
+    assert one == other
+    (before.folder / "pump.yaml").write_text("\nstages: {train: {epochs: -1}}\n")
+    with pytest.raises(UserError, match=r"pump\.yaml, line 2: phases\.train\.epochs is -1"):
+        before.resolve(member="one", machine="pump")

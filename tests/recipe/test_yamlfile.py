@@ -230,9 +230,9 @@ def test_the_same_component_keeps_its_other_parameters() -> None:
 
 
 def test_null_takes_a_mapping_away_and_other_values_are_replaced() -> None:
-    base = Sourced({"stages": {"first": {"epochs": 1}, "second": {}}, "epochs": 1, "freeze": ["a", "b"]})
-    merged = base.overlaid(Sourced({"stages": {"second": None}, "epochs": None, "freeze": ["c"]}))
-    assert merged.data == {"stages": {"first": {"epochs": 1}}, "epochs": None, "freeze": ["c"]}
+    base = Sourced({"phases": {"first": {"epochs": 1}, "second": {}}, "epochs": 1, "freeze": ["a", "b"]})
+    merged = base.overlaid(Sourced({"phases": {"second": None}, "epochs": None, "freeze": ["c"]}))
+    assert merged.data == {"phases": {"first": {"epochs": 1}}, "epochs": None, "freeze": ["c"]}
 
 
 def test_what_is_missing_everywhere_is_missing_in_the_base(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from asdcli.workspace.places import Workspace
 
 @pytest.fixture
 def chosen(tree: Path, tmp_path: Path) -> Selection:
-    """Two stages, and test clips watched."""
+    """Two phases, and test clips watched."""
     shutil.copytree(RECIPES / "baseline_ae", tmp_path / "watched")
     path = tmp_path / "watched" / "recipe.yaml"
     again = "  again: {task: reconstruction, epochs: 1, batch_size: 64, optimizer: {name: adam, lr: 0.001}}\n"
@@ -32,7 +32,7 @@ def test_every_run_with_all_that_was_logged(chosen: Selection) -> None:
     train.run(chosen)
     fan, pump = curves.run(chosen)
     assert [(one.member, one.group) for one in (fan, pump)] == [("ae", "SynFan"), ("ae", "SynPump")]
-    assert fan.stage_starts == {"train": 0, "again": 2}
+    assert fan.phase_starts == {"train": 0, "again": 2}
     apart = fan.values("anomalous_loss") - fan.values("normal_loss")
     assert np.allclose(fan.values("separability"), apart, rtol=1e-5)
     assert np.isfinite(fan.values("loss")).all()
@@ -43,7 +43,7 @@ def test_every_run_with_all_that_was_logged(chosen: Selection) -> None:
 def test_a_run_under_way_may_end_in_half_a_line(chosen: Selection) -> None:
     folder = chosen.workspace.run(chosen.label, "demo", "ae", "SynFan", 0)
     folder.mkdir(parents=True)
-    line = json.dumps({"stage": "train", "epoch": 0, "loss": 1.5})
+    line = json.dumps({"phase": "train", "epoch": 0, "loss": 1.5})
     (folder / "log.jsonl").write_text(f"{line}\n{line[:9]}")
     (fan,) = curves.run(chosen)
     assert fan.values("loss").tolist() == [1.5]

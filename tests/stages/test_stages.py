@@ -207,7 +207,7 @@ def test_a_failed_training_leaves_the_others_usable(tree: Path, tmp_path: Path) 
     shutil.copytree(RECIPES / "baseline_ae", tmp_path / "two")
     path = tmp_path / "two" / "recipe.yaml"
     path.write_text(
-        path.read_text().replace("  ae: {}", "  wild: {stages: {train: {optimizer: {lr: 1.0e+30}}}}\n  ae: {}")
+        path.read_text().replace("  ae: {}", "  wild: {phases: {train: {optimizer: {lr: 1.0e+30}}}}\n  ae: {}")
     )
     chosen = {"recipe": str(tmp_path / "two"), "profile": "smoke", "device": "cpu", "machines": ["SynFan"]}
     with pytest.raises(WorkError, match=r"Training failed for wild \(SynFan\)") as raised:
@@ -219,7 +219,7 @@ def test_a_failed_training_leaves_the_others_usable(tree: Path, tmp_path: Path) 
     left = usable_members(select(Workspace(tree), listener, **chosen))  # type: ignore[arg-type]
     assert left.members == ("ae",)
     assert "Going on with ae." in listener.heard[-1]
-    with pytest.raises(WorkError, match="The loss of stage train is"):  # nothing else was asked for
+    with pytest.raises(WorkError, match="The loss of phase train is"):  # nothing else was asked for
         usable_members(select(Workspace(tree), Ui(), members=["wild"], **chosen))  # type: ignore[arg-type]
 
 
@@ -236,14 +236,14 @@ def test_what_is_wrong_for_all_machines_is_said_once(tree: Path, tmp_path: Path)
     assert "Going on with random." in summary
 
 
-def test_a_classifier_with_two_stages_scores_the_demo_machines(tmp_path: Path) -> None:
+def test_a_classifier_with_two_phases_scores_the_demo_machines(tmp_path: Path) -> None:
     write_tree(tmp_path / "root", seconds=1.2)
     chosen = {"recipe": "arcface_ensemble", "profile": "smoke", "device": "cpu", "members": ["mobilefacenet_1024"]}
     done = score.run(select(Workspace(tmp_path / "root"), Ui(), set_name="dev", **chosen))  # type: ignore[arg-type]
     scores = [f"mobilefacenet_1024/{detector}" for detector in ("cosine", "mahalanobis")]
     assert {entry.what for entry in done} == {f"{s} {machine}" for s in scores for machine in ("SynBearing", "SynFan")}
     run = tmp_path / "root" / "runs" / "arcface_ensemble@smoke" / "demo" / "mobilefacenet_1024" / "all" / "seed_0"
-    assert json.loads((run / "made.json").read_text())["all"]["stages"] == ["source", "target"]
+    assert json.loads((run / "made.json").read_text())["all"]["phases"] == ["source", "target"]
     frozen = load_file(run / "weights.safetensors")
     assert all(value.isfinite().all() for value in frozen.values())
 
@@ -256,7 +256,7 @@ def test_what_the_classes_are_made_of_is_said_when_it_is_not_the_first_choice(tm
     assert any("SynBearing: one class by section; 2 by domain" in text for text in listener.heard)
 
 
-def test_a_stage_that_needs_target_clips_is_left_out_without_them(tmp_path: Path) -> None:
+def test_a_phase_that_needs_target_clips_is_left_out_without_them(tmp_path: Path) -> None:
     raw = tmp_path / "root" / "data" / "dcase2020" / "dev_data" / "raw" / "ToyCar"
     for machine_id in ("01", "02"):
         for index in range(4):
@@ -264,4 +264,4 @@ def test_a_stage_that_needs_target_clips_is_left_out_without_them(tmp_path: Path
         write_clip(raw / "test" / f"anomaly_id_{machine_id}_00000000.wav", machine_sound(9, 150, 1.2, knock=True))
     chosen = {"recipe": "arcface_ensemble", "profile": "smoke", "device": "cpu", "members": ["mobilefacenet_1024"]}
     (entry,) = train.run(select(Workspace(tmp_path / "root"), Ui(), data="dcase2020", **chosen))  # type: ignore[arg-type]
-    assert json.loads((Path(entry.path) / "made.json").read_text())["all"]["stages"] == ["source"]
+    assert json.loads((Path(entry.path) / "made.json").read_text())["all"]["phases"] == ["source"]

@@ -11,7 +11,7 @@ import asdcli.training.checkpoint as module
 from asdcli.errors import WorkError
 from asdcli.training.checkpoint import Checkpoint, RunLog
 
-STATE = {"stage": "train", "at": {"step": 3, "best_loss": float("inf")}, "task": {"w": torch.arange(3.0)}, "best": None}
+STATE = {"phase": "train", "at": {"step": 3, "best_loss": float("inf")}, "task": {"w": torch.arange(3.0)}, "best": None}
 
 
 def test_a_checkpoint_round_trips(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_a_checkpoint_round_trips(tmp_path: Path) -> None:
     loaded = Checkpoint(path, "f").load()
     assert loaded is not None
     assert torch.equal(loaded.pop("task")["w"], STATE["task"]["w"])  # type: ignore[index]
-    assert loaded == {key: STATE[key] for key in ("stage", "at", "best")} | {"fingerprint": "f"}
+    assert loaded == {key: STATE[key] for key in ("phase", "at", "best")} | {"fingerprint": "f"}
     assert [found.name for found in path.parent.iterdir()] == ["checkpoint.pt"]
 
 

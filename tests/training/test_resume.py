@@ -20,12 +20,12 @@ from asdcli.training.tasks import TASKS
 from asdcli.training.tasks.arcface import ArcFaceClassification
 
 VALIDATION = {"fraction": 0.25}
-EASY = toys.stage(epochs=3)
+EASY = toys.phase(epochs=3)
 METHODS: dict[str, Method] = {
     "epochs": toys.method(EASY, model="noisy"),
-    "steps": toys.method(toys.stage(steps=11, validation=VALIDATION), model="noisy"),
+    "steps": toys.method(toys.phase(steps=11, validation=VALIDATION), model="noisy"),
     "accumulate": toys.method(
-        toys.stage(
+        toys.phase(
             epochs=2,
             batch_size=5,  # 24 windows: the last batch of an epoch is smaller, and updates reach across epochs
             accumulate=3,
@@ -35,12 +35,12 @@ METHODS: dict[str, Method] = {
         model="noisy",
     ),
     "best and patience": toys.method(
-        toys.stage(epochs=6, keep="best", patience=1, validation=VALIDATION, optimizer={"name": "adam", "lr": 0.3}),
+        toys.phase(epochs=6, keep="best", patience=1, validation=VALIDATION, optimizer={"name": "adam", "lr": 0.3}),
         model="noisy",
     ),
-    "two stages": toys.method(
-        toys.stage(epochs=2, keep="best", validation=VALIDATION, batch_size=8),
-        toys.stage(steps=5, batch_size=8, accumulate=2, freeze=("model.encoder.*",), gradient_clip_norm=0.1),
+    "two phases": toys.method(
+        toys.phase(epochs=2, keep="best", validation=VALIDATION, batch_size=8),
+        toys.phase(steps=5, batch_size=8, accumulate=2, freeze=("model.encoder.*",), gradient_clip_norm=0.1),
         model="noisy",
     ),
 }
@@ -100,7 +100,7 @@ def test_stopped_at_any_forward_pass(name: str, tmp_path: Path, fuse: Fuse, monk
         fuse.at = math.inf
         again = result(folder, toys.train_all(folder, METHODS[name]))
         assert toys.same(again, whole), at
-        assert fuse.burnt - at - 1 < total or at < METHODS[name].stages["stage1"].accumulate  # it did not start anew
+        assert fuse.burnt - at - 1 < total or at < METHODS[name].phases["phase1"].accumulate  # it did not start anew
         shutil.rmtree(folder)
 
 
@@ -149,11 +149,11 @@ def test_the_arcface_ensemble_in_each_of_its_phases(tmp_path: Path, monkeypatch:
     }
     recipe = load_recipe("arcface_ensemble").resolve(member="mobilefacenet_512").model_dump(mode="json")
     for name, changes in overlay.items():
-        recipe["stages"][name] |= changes
+        recipe["phases"][name] |= changes
     chosen = Method.model_validate(recipe | {"model": "small"})
     pieces = toys.pieces(mixup_rate_max=0.5)
     whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", chosen, pieces))
-    assert [entry["stage"] for entry in whole["log"]] == ["source"] * 3 + ["target"]
+    assert [entry["phase"] for entry in whole["log"]] == ["source"] * 3 + ["target"]
     eager(monkeypatch)
     for at in range(1, fuse.burnt, 2):
         folder = tmp_path / str(at)
@@ -181,7 +181,7 @@ def checkpoints_on_the_way(folder: Path, chosen: Method, monkeypatch: pytest.Mon
 
 def test_a_log_that_is_ahead_of_its_checkpoint(tmp_path: Path, fuse: Fuse, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed between the log's line and the checkpoint after it: the epoch must not stand twice."""
-    chosen = METHODS["two stages"]
+    chosen = METHODS["two phases"]
     eager(monkeypatch)
     whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", chosen))
     on_the_way = checkpoints_on_the_way(tmp_path / "b", chosen, monkeypatch)

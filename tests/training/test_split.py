@@ -16,7 +16,7 @@ from asdcli.training.views.view import View
 
 
 def split(view: View, seed: int = 0, name: str = "train", **validation: Any) -> tuple[list[int], list[int]]:
-    train, held = split_examples(view, toys.stage(validation=validation or None), seed, name)
+    train, held = split_examples(view, toys.phase(validation=validation or None), seed, name)
     return train.tolist(), held.tolist()
 
 
@@ -57,7 +57,7 @@ def test_last_is_the_end_of_the_list() -> None:
     assert split(view, fraction=0.25, unit="clip", pick="last")[1] == list(range(18, 24))
 
 
-def test_random_depends_on_the_seed_and_the_stage() -> None:
+def test_random_depends_on_the_seed_and_the_phase() -> None:
     view, chosen = toys.view(), {"fraction": 0.5, "unit": "window"}
     assert split(view, **chosen) == split(view, **chosen)
     assert split(view, **chosen) != split(view, seed=1, **chosen)
@@ -70,13 +70,13 @@ def test_without_validation_everything_trains() -> None:
 
 def test_only_clips_of_the_domain_are_split() -> None:
     view = toys.view(toys.clips([6] * 8, ["source"] * 6 + ["target"] * 2))
-    stage = toys.stage(clips="target", validation={"fraction": 0.5})
-    train, held = (set(part.tolist()) for part in split_examples(view, stage, 0, "train"))
+    phase = toys.phase(clips="target", validation={"fraction": 0.5})
+    train, held = (set(part.tolist()) for part in split_examples(view, phase, 0, "train"))
     assert train | held == set(range(18, 24))
     assert len(train) == len(held) == 3
 
 
 @pytest.mark.parametrize(("lengths", "fraction"), [([9], 0.5), ([6, 6], 0.9)])
 def test_too_few_clips_to_split_is_the_users_error(lengths: list[int], fraction: float) -> None:
-    with pytest.raises(UserError, match=rf"Stage train: {len(lengths)} clips cannot be split for validation"):
+    with pytest.raises(UserError, match=rf"Phase train: {len(lengths)} clips cannot be split for validation"):
         split(toys.view(toys.clips(lengths)), fraction=fraction, unit="clip")

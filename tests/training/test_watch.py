@@ -57,11 +57,11 @@ def test_looking_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(BACKBONES, "noisy", toys.Noisy)
     kept = {}
     for name, watch in {"alone": None, "watched": Watch(toys.view(labelled([0, 1, 1, 0])))}.items():
-        chosen = toys.method(toys.stage(), toys.stage(epochs=2), model="noisy")
+        chosen = toys.method(toys.phase(), toys.phase(epochs=2), model="noisy")
         kept[name] = toys.train_all(tmp_path / name, chosen, watch=watch)
     assert toys.same(dict(kept["alone"]), dict(kept["watched"]))
     log = toys.log_of(tmp_path / "watched")
-    assert [(entry["stage"], "separability" in entry) for entry in log] == [("stage1", True)] * 3 + [
-        ("stage2", True)
+    assert [(entry["phase"], "separability" in entry) for entry in log] == [("phase1", True)] * 3 + [
+        ("phase2", True)
     ] * 2
     assert not any("auc" in entry for entry in toys.log_of(tmp_path / "alone"))

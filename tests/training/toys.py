@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.features import Features
 from asdcli.recipe.components import Component
-from asdcli.recipe.schema import Method, Stage
+from asdcli.recipe.schema import Method, Phase
 from asdcli.training.checkpoint import Checkpoint, RunLog
 from asdcli.training.labels import class_labels
-from asdcli.training.loop import StageLoop
+from asdcli.training.loop import PhaseLoop
 from asdcli.training.run import train
 from asdcli.training.tasks.reconstruction import Reconstruction
 from asdcli.training.tasks.task import Task
@@ -157,7 +157,7 @@ class Drawing(Reconstruction):
         return {"loss": losses["loss"] * (1 + 0.1 * draw), "draw": draw}
 
 
-def stage(**changes: Any) -> Stage:
+def phase(**changes: Any) -> Phase:
     plain: dict[str, Any] = {
         "task": "reconstruction",
         "epochs": 3,
@@ -166,18 +166,18 @@ def stage(**changes: Any) -> Stage:
     }
     if "steps" in changes:
         del plain["epochs"]
-    return Stage.model_validate(plain | changes)
+    return Phase.model_validate(plain | changes)
 
 
-def method(*stages: Stage, model: str = "linear") -> Method:
-    """A method of these stages; its front end and detectors are not used here."""
+def method(*phases: Phase, model: str = "linear") -> Method:
+    """A method of these phases; its front end and detectors are not used here."""
     return Method.model_validate(
         {
             "channel": 0,
             "frontend": "logmel",
             "view": {"name": "frame_windows"},
             "model": model,
-            "stages": {f"stage{number}": one for number, one in enumerate(stages, start=1)},
+            "phases": {f"phase{number}": one for number, one in enumerate(phases, start=1)},
             "detectors": {"mse": "mse"},
         }
     )
@@ -188,15 +188,15 @@ def task(model: type[nn.Module] = Linear, kind: type[Task] = Reconstruction, see
     return kind(model((2, FEATURES), **params), view())
 
 
-def loop(folder: Path, one: Stage, own: Task, data: View | None = None, seed: int = 0) -> StageLoop:
-    """A loop as `train` makes it, for tests that look at one stage."""
+def loop(folder: Path, one: Phase, own: Task, data: View | None = None, seed: int = 0) -> PhaseLoop:
+    """A loop as `train` makes it, for tests that look at one phase."""
     folder.mkdir(exist_ok=True)
     checkpoint, log = Checkpoint(folder / "checkpoint.pt", "f"), RunLog(folder / "log.jsonl")
-    return StageLoop("stage1", one, own, data or view(), seed=seed, device=CPU, checkpoint=checkpoint, log=log)
+    return PhaseLoop("phase1", one, own, data or view(), seed=seed, device=CPU, checkpoint=checkpoint, log=log)
 
 
-def run(folder: Path, one: Stage, own: Task | None = None, data: View | None = None, seed: int = 0) -> Task:
-    """Train one stage to its end; returns the task with its final weights."""
+def run(folder: Path, one: Phase, own: Task | None = None, data: View | None = None, seed: int = 0) -> Task:
+    """Train one phase to its end; returns the task with its final weights."""
     own = own or task()
     loop(folder, one, own, data, seed).run(Progress())
     return own

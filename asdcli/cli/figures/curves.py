@@ -18,7 +18,7 @@ LOSSES = {
 
 
 def draw(curves: Curves) -> bytes:
-    """The PNG: epochs to the right; a thin line where a stage begins."""
+    """The PNG: epochs to the right; a thin line where a phase begins."""
     watched = curves.has("separability")
     figure = new_figure(9, 6.5 if watched else 4)
     figure.suptitle(curves.title, fontsize="medium")
@@ -39,9 +39,9 @@ def draw(curves: Curves) -> bytes:
             axes.plot(numbers, curves.values(name), color=colour)
             axes.set_ylabel(label, color=colour)
     for panel in panels:
-        for stage, start in curves.stage_starts.items():
+        for phase, start in curves.phase_starts.items():
             if start:
                 panel.axvline(start + 0.5, color="0.6", lw=0.8, ls=":")
-                panel.text(start + 0.6, 0.98, stage, transform=panel.get_xaxis_transform(), va="top", fontsize="small")
+                panel.text(start + 0.6, 0.98, phase, transform=panel.get_xaxis_transform(), va="top", fontsize="small")
     panels[-1].set_xlabel("epoch")
     return png(figure)

@@ -1,4 +1,4 @@
-"""Tasks: what a stage optimises, a network with its loss and heads. A new one is one file here and one line below."""
+"""Tasks: what a phase optimises, a network with its loss and heads. A new one is one file here and one line below."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ class LayerFeatures(Task):
     """The network's features of standardised clips: the embedding `positions`, `[height, width, channels]`.
 
     Each feature (mel bin) loses its mean and is divided by its deviation over the training clips, which are part of the
-    weights: networks for images expect values of that size. There is no loss; a stage with this task has `steps: 0`.
+    weights: networks for images expect values of that size. There is no loss; a phase with this task has `steps: 0`.
 
     Args:
         model: `[batch, frames, features]` to `[batch, height, width, channels]`.
@@ -34,7 +34,7 @@ class LayerFeatures(Task):
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         raise UserError(
-            "The task layer_features has nothing to train.", "Give its stage steps: 0; the network stays as it starts."
+            "The task layer_features has nothing to train.", "Give its phase steps: 0; the network stays as it starts."
         )
 
     def embed(self, examples: Tensor) -> dict[str, Tensor]:

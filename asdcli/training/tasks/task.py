@@ -1,4 +1,4 @@
-"""What a stage optimises."""
+"""What a phase optimises."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from asdcli.training.views.view import Batch
 class Task(nn.Module):
     """A network with its loss, and whatever heads the loss needs. The loop knows nothing more about a method.
 
-    A stage starts with the weights of the stage before it wherever names and shapes agree, so a task keeps the
-    backbone under `self.model` and gives heads that should live on the same name in both stages.
+    A phase starts with the weights of the phase before it wherever names and shapes agree, so a task keeps the
+    backbone under `self.model` and gives heads that should live on the same name in both phases.
     """
 
     model: nn.Module

@@ -9,7 +9,7 @@ import toys
 from torch import Tensor, nn
 
 from asdcli.errors import UserError
-from asdcli.recipe.schema import Stage
+from asdcli.recipe.schema import Phase
 from asdcli.training.seeds import generator
 from asdcli.training.tasks.layer_features import LayerFeatures
 from asdcli.training.views.whole_clips import WholeClips
@@ -59,7 +59,7 @@ def test_there_is_nothing_to_train() -> None:
     with pytest.raises(UserError, match="layer_features has nothing to train") as raised:
         task(view().batch(torch.arange(2), generator("test")), generator("test"))
     assert "steps: 0" in raised.value.hint
-    assert Stage(task={"name": "layer_features"}, steps=0, batch_size=1, optimizer={"name": "adam"}).steps == 0
+    assert Phase(task={"name": "layer_features"}, steps=0, batch_size=1, optimizer={"name": "adam"}).steps == 0
 
 
 def test_pieces_of_clips_are_refused() -> None:

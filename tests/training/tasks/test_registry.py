@@ -96,7 +96,7 @@ def test_the_reconstruction_loss_is_the_mean_squared_error() -> None:
         assert task(batch, generator("test"))["loss"].item() == pytest.approx(expected.item())
 
 
-# --- weights from the stage before ----------------------------------------------------------------------------------
+# --- weights from the phase before ----------------------------------------------------------------------------------
 
 
 class Headed(nn.Module):
