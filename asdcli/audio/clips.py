@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from asdcli.challenge.editions.attributes import clip_stem, read_attributes
-from asdcli.challenge.editions.clipnames import parse_clip_name
+from asdcli.challenge.editions.clipnames import SPLITS, parse_clip_name
 from asdcli.challenge.editions.edition import Edition
 from asdcli.errors import UserError, reason, unknown
 
-_SPLIT_FOLDERS = ("train", "test", "source_test", "target_test", "supplemental")
 _SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 _HIDDEN = "noAttribute"
 
@@ -96,9 +95,9 @@ def _machine_rows(
     folders, files = _listing(raw / machine)
     tables = [name for name in files if name.startswith("attributes_") and name.endswith(".csv")]
     strays += [raw / machine / name for name in files if name not in tables]
-    strays += [raw / machine / name for name in folders if name not in _SPLIT_FOLDERS]
+    strays += [raw / machine / name for name in folders if name not in SPLITS]
     attributes = _attributes(raw / machine / name for name in tables)
-    for folder in (name for name in folders if name in _SPLIT_FOLDERS):
+    for folder in (name for name in folders if name in SPLITS):
         for place, names in _places(raw / machine, folder, edition.own, strays):
             for name in names:
                 path = f"{machine}/{place}/{name}"

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.decode import SAMPLING_RATE_HZ, Decoded, decode
 from asdcli.audio.store import FORMAT, INDEX, SAMPLE, SAMPLES, StaleStoreError, Store, checksum, hash_samples
 from asdcli.errors import UserError, WorkError, reason
+from asdcli.workspace.locks import locked
 
 _TEMPORARY = ".tmp"
 _NAMED_ERRORS = 3
@@ -46,7 +46,7 @@ def build_store(
     progress = progress or (lambda done: None)
     store, _ = _fresh(raw, clips, out)
     if store is None:
-        with _locked(out):
+        with locked(Path(f"{out}.lock"), lambda: log.info("Waiting for another process that packs %s.", out)):
             store, why = _fresh(raw, clips, out)  # another process may have packed it in the meantime
             if store is None:
                 log.info("Packing %d clips into %s: %s", len(clips), out, why)
@@ -80,24 +80,6 @@ def _sources(raw: Path, clips: ClipTable) -> np.ndarray:
             stat = os.stat(f"{folder}/{path}")
             row[:] = stat.st_size, stat.st_mtime_ns
     return rows
-
-
-@contextlib.contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    lock = FileLock(f"{out}.lock")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            log.info("Waiting for another process that packs %s.", out)
-            lock.acquire()
-    except OSError as error:
-        raise WorkError(f"{out.parent} cannot be written: {reason(error)}.") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @dataclass

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asdcli.audio.clips import scan_clips
+from asdcli.challenge.editions.clipnames import SPLITS
 from asdcli.challenge.editions.edition import Edition
 from asdcli.errors import UserError, WorkError
 from asdcli.ui import Ui
-from asdcli.workspace.places import SETS, Workspace
-
-SPLIT_FOLDERS = ("train", "test", "source_test", "target_test")
+from asdcli.workspace.places import SETS, Workspace, raw_folder
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,14 @@ def link_tree(workspace: Workspace, edition: Edition, tree: Path, set_name: str 
     tree = tree.resolve()
     if not tree.is_dir():
         raise UserError(f"There is no folder {tree}.")
-    found = {name: raw for name in SETS if (raw := _raw_below(tree / f"{name}_data"))}
+    found = {name: raw for name in SETS if (raw := _raw_below(raw_folder(tree, name).parent))}
     if not found and (raw := _raw_below(tree)):
         found = {set_name or _set_by_name(tree): raw}
     if set_name:
         found = {name: raw for name, raw in found.items() if name == set_name}
     if not found:
         raise UserError(
-            f"{tree} holds no machine folders with {', '.join(SPLIT_FOLDERS[:2])} in them.",
+            f"{tree} holds no machine folders with {', '.join(list(SPLITS)[:2])} in them.",
             "--link takes the folder that holds dev_data/ and eval_data/, or one of those, or their raw/.",
         )
     for name, raw in found.items():
@@ -78,7 +77,7 @@ def _raw_below(folder: Path) -> Path | None:
     """The folder that holds machine folders: `folder`/raw or `folder` itself."""
     for candidate in (folder / "raw", folder):
         if candidate.is_dir() and any(
-            (machine / split).is_dir() for machine in candidate.iterdir() for split in SPLIT_FOLDERS
+            (machine / split).is_dir() for machine in candidate.iterdir() for split in SPLITS
         ):
             return candidate
     return None
@@ -86,7 +85,7 @@ def _raw_below(folder: Path) -> Path | None:
 
 def _set_by_name(tree: Path) -> str:
     """`eval` for a tree inside eval_data/, else `dev`."""
-    return "eval" if "eval_data" in tree.parts[-2:] else "dev"
+    return next((name for name in SETS if raw_folder(tree, name).parent.name in tree.parts[-2:]), "dev")
 
 
 def _link(place: Path, target: Path) -> None:

@@ -14,6 +14,7 @@ from asdcli.challenge.editions.counts import set_of_part
 from asdcli.download.archives import DamagedError, Unpacked, below, unpack
 from asdcli.errors import UserError
 from asdcli.workspace.files import write_atomic
+from asdcli.workspace.places import raw_folder
 
 
 class Tree:
@@ -28,7 +29,7 @@ class Tree:
         self._lock = threading.Lock()
 
     def raw(self, part: str) -> Path:
-        return self.folder / f"{set_of_part(part)}_data" / "raw"
+        return raw_folder(self.folder, set_of_part(part))
 
     def holds(self, part: str, machine: str) -> bool:
         """Whether a part of a machine was put here by `add` and every file of it is still there, in its full size."""

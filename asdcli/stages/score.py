@@ -22,6 +22,7 @@ from asdcli.stages.features import open_stores
 from asdcli.stages.selection import Done, Selection
 from asdcli.training.labels import class_labels
 from asdcli.workspace.made import Made, fingerprint
+from asdcli.workspace.places import SETS
 
 
 def run(selection: Selection) -> list[Done]:
@@ -93,7 +94,7 @@ def _score(
             scores[test] = fitted.detector.score(embedded.take(test))
         thresholds[here] = fitted.threshold
     files = []
-    for part, mask in {"train": is_train, **{s: is_test & (embedded.set_name == s) for s in ("dev", "eval")}}.items():
+    for part, mask in {"train": is_train, **{s: is_test & (embedded.set_name == s) for s in SETS}}.items():
         rows = np.flatnonzero(mask)
         files += _write(edition, folder, part, clips.select(rows), scores[rows], thresholds[rows])
     return files

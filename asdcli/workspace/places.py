@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from asdcli.errors import UserError
 from asdcli.workspace.files import write_atomic
+from asdcli.workspace.locks import locked
 from asdcli.workspace.made import digest
 
 SETS = ("dev", "eval")
+
+
+def raw_folder(data: Path, set_name: str) -> Path:
+    """The folder of a set's machine folders below that of its data set, as in the official tree."""
+    return data / f"{set_name}_data" / "raw"
 
 
 class Workspace:
@@ -26,7 +31,7 @@ class Workspace:
         return self.root / "data" / edition
 
     def raw(self, edition: str, set_name: str) -> Path:
-        return self.data(edition) / f"{set_name}_data" / "raw"
+        return raw_folder(self.data(edition), set_name)
 
     def truth(self, edition: str) -> Path:
         return self.data(edition) / "truth"
@@ -78,15 +83,9 @@ class Workspace:
 
     # --- one at a time --------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def lock(self, folder: Path) -> Iterator[None]:
-        """Hold `folder` against other asd processes; a lock dies with its process."""
-        from filelock import FileLock
-
-        path = self.root / ".locks" / f"{digest(str(folder.resolve()))}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path):
-            yield
+    def lock(self, folder: Path) -> AbstractContextManager[None]:
+        """Holds `folder` against other asd processes."""
+        return locked(self.root / ".locks" / f"{digest(str(folder.resolve()))}.lock")
 
 
 def open_root(path: Path) -> Workspace:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from filelock import FileLock
-
 from asdcli.audio.demo.plan import Clip, plan
 from asdcli.audio.demo.signals import SAMPLE_RATE_HZ
 from asdcli.errors import UserError
+from asdcli.workspace.locks import locked
+from asdcli.workspace.places import raw_folder
 
 NAME = "demo"
 # Files are taken for fresh by this text: a change of the sounds needs another number of the generator.
@@ -42,8 +42,7 @@ def generate_demo(root: Path, seed: int = 0, progress: Callable[[int], None] | N
     clips = plan(seed)
     progress = progress or (lambda done: None)
     if not _complete(out, seed, clips):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(out.parent / f".{NAME}.lock"):
+        with locked(out.parent / f".{NAME}.lock"):
             if not _complete(out, seed, clips):
                 _replace(out, seed, clips, progress)
     progress(len(clips))
@@ -109,7 +108,7 @@ def _attributes(clip: Clip) -> Path:
 
 
 def _machine(clip: Clip) -> Path:
-    return Path(f"{clip.rig.set_name}_data", "raw", clip.rig.machine)
+    return raw_folder(Path(), clip.rig.set_name) / clip.rig.machine
 
 
 def _write_attributes(out: Path, clips: Iterable[Clip]) -> None:

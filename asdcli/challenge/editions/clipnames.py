@@ -10,7 +10,8 @@ from asdcli.challenge.editions.edition import Edition
 LABELS = {"normal": 0, "anomaly": 1}
 UNKNOWN = -1
 
-_SPLITS = {
+# What lies in a machine's folder, and the split of the clips in there.
+SPLITS = {
     "train": "train",
     "test": "test",
     "source_test": "test",
@@ -45,7 +46,7 @@ def parse_clip_name(edition: Edition, set_name: str, folder: str, file_name: str
     the labelled names that the baseline gives to its copies.
     """
     top, _, below = folder.strip("/").partition("/")
-    split = _SPLITS.get(top)
+    split = SPLITS.get(top)
     if split is None or (below and not edition.own):
         return None
     domain = top.removesuffix("test").rstrip("_") if split == "test" else ""

@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from asdcli.errors import UserError, unknown
+from asdcli.workspace.places import SETS
 
 FOLDER = Path(__file__).parent
-SETS = ("dev", "eval")
 
 _PLAIN = (
     *("title", "year", "page", "paper", "provenance", "evaluator", "clip_seconds", "counts", "synthetic", "own"),

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from asdcli.challenge.editions.edition import SETS, Edition, set_of
+from asdcli.challenge.editions.edition import Edition, set_of
 from asdcli.challenge.editions.scorefiles import Unit, units
 from asdcli.challenge.editions.truth import DOMAINS, Truth
 from asdcli.challenge.metrics import official as metrics
 from asdcli.challenge.metrics.bootstrap import percentile_interval, resample
 from asdcli.errors import UserError
+from asdcli.workspace.places import SETS
 
 Values = tuple[Sequence[str], np.ndarray]
 """Clip names and values `[clips]` of a score or decision file."""
