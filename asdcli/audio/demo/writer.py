@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 from collections import defaultdict
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from asdcli.audio.demo.plan import Clip, plan
 from asdcli.audio.demo.signals import SAMPLE_RATE_HZ
+from asdcli.challenge.csvfile import write_rows
 from asdcli.errors import UserError
 from asdcli.workspace.locks import locked
 from asdcli.workspace.places import raw_folder
@@ -119,12 +119,9 @@ def _write_attributes(out: Path, clips: Iterable[Clip]) -> None:
             tables[out / _attributes(clip)].append(clip)
     for path, rows in tables.items():
         pairs = [column for i in range(1, len(rows[0].attributes) + 1) for column in (f"d{i}p", f"d{i}v")]
-        with path.open("w", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(["file_name", *pairs])
-            for clip in rows:
-                name = f"{clip.rig.machine}/{clip.split}/{clip.name}"
-                table.writerow([name, *(cell for pair in clip.attributes.items() for cell in pair)])
+        names = [f"{clip.rig.machine}/{clip.split}/{clip.name}" for clip in rows]
+        cells = [[cell for pair in clip.attributes.items() for cell in pair] for clip in rows]
+        write_rows(path, [["file_name", *pairs], *([name, *own] for name, own in zip(names, cells, strict=True))])
 
 
 def _write_truth(out: Path, clips: Iterable[Clip]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path, PurePosixPath
 
+from asdcli.challenge.csvfile import read_rows
 from asdcli.errors import UserError
 
 
@@ -16,7 +16,7 @@ def read_attributes(path: Path) -> dict[str, dict[str, str]]:
     editions write the file name with folders, bare, or without `.wav`, hence the stem. Raises UserError naming file and
     line for anything else.
     """
-    rows = _rows(path)
+    rows = read_rows(path)
     line, header = rows[0] if rows else (1, [])
     pairs = _pair_columns(path, line, header)
     found: dict[str, dict[str, str]] = {}
@@ -36,25 +36,6 @@ def clip_stem(name: str) -> str:
     """The last part of a path without `.wav`."""
     last = PurePosixPath(name.strip().replace("\\", "/")).name
     return last[:-4] if last.lower().endswith(".wav") else last
-
-
-def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Rows that are not blank, with their line numbers. The byte-order mark of some editors is dropped."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            rows = []
-            try:
-                for row in reader:
-                    if any(cell.strip() for cell in row):
-                        rows.append((reader.line_num, row))
-            except csv.Error as error:
-                raise UserError(f"{path}, line {reader.line_num}: not a valid CSV row: {error}.") from error
-            return rows
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file in UTF-8: byte {error.start} cannot be read.") from error
-    except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror}.") from error
 
 
 def _pair_columns(path: Path, line: int, header: list[str]) -> list[tuple[int, int]]:

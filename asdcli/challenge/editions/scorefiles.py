@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from asdcli.challenge.csvfile import CsvError, numbered_rows, read_text, write_rows
 from asdcli.challenge.editions.edition import Edition
 from asdcli.errors import UserError, WorkError
-from asdcli.workspace.files import replacing
 
 _FIELDS = {"{section}": r"(?P<section>\d{2})", "{domain}": "(?P<domain>source|target)"} | {
     "{machine}": "(?P<machine>.+)",
@@ -77,39 +76,22 @@ def read_values(path: Path) -> tuple[list[str], np.ndarray]:
     Raises UserError naming the line of the first row that is a header, has not two columns, holds no finite number, or
     names a clip again. Blank lines at the end are no rows.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig").rstrip()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file in UTF-8.") from error
-    except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror}.") from error
+    text = read_text(path).rstrip()
     if not text:
         raise UserError(f"{path} is empty.")
+    values: dict[str, float] = {}
     try:
-        rows = list(csv.reader(text.split("\n"), strict=True))
-        names = [name for name, _ in rows]
-        values = np.array([float(value) for _, value in rows])
-    except (csv.Error, ValueError):
-        raise _first_bad_row(path, text) from None
-    if not np.isfinite(values).all() or len(set(names)) != len(names) or "" in names:
-        raise _first_bad_row(path, text)
-    return names, values
+        for line, row in numbered_rows(text):
+            if problem := _problem(line, row, values):
+                raise UserError(f"{path}, line {line}: {problem}.", "Each line is name.wav,value with a finite number.")
+            values[row[0]] = float(row[1])
+    except CsvError as error:
+        raise UserError(f"{path}, {error}.") from error
+    return list(values), np.array(list(values.values()))
 
 
-def _first_bad_row(path: Path, text: str) -> UserError:
-    seen: dict[str, int] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
-        if problem := _problem(line, number, seen):
-            return UserError(f"{path}, line {number}: {problem}.", "Each line is name.wav,value with a finite number.")
-    return UserError(f"{path}: not a valid CSV file.")
-
-
-def _problem(line: str, number: int, seen: dict[str, int]) -> str:
-    """What is wrong with a line, or an empty string. Remembers the names in `seen`."""
-    try:
-        row = next(csv.reader([line], strict=True), [])
-    except csv.Error as error:
-        return f"not a valid CSV row: {error}"
+def _problem(line: int, row: list[str], before: Mapping[str, float]) -> str:
+    """What is wrong with a row, or an empty string. before: the values of the rows above."""
     if len(row) != 2:
         return f"{len(row)} column{'s' * (len(row) > 1)} instead of 2" if row else "a blank line between the rows"
     name, text = row
@@ -118,13 +100,12 @@ def _problem(line: str, number: int, seen: dict[str, int]) -> str:
     try:
         value = float(text)
     except ValueError:
-        header = number == 1 and not name.lower().endswith(".wav")
-        return f"'{line}' is a header, which score files do not have" if header else f"'{text}' is not a number"
+        header = line == 1 and not name.lower().endswith(".wav")
+        return f"'{name},{text}' is a header, which score files do not have" if header else f"'{text}' is not a number"
     if not math.isfinite(value):
         return f"the value of {name} is {text}"
-    if name in seen:
-        return f"{name} stands twice, first in line {seen[name]}"
-    seen[name] = number
+    if name in before:
+        return f"{name} stands twice, first in line {list(before).index(name) + 1}"
     return ""
 
 
@@ -140,17 +121,11 @@ def write_values(path: Path, names: Sequence[str], values: Iterable[float]) -> N
     write_rows(path, rows)
 
 
-def write_rows(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Write rows as CSV, in one step."""
-    with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
-
-
 def _find(folder: Path, edition: Edition, templates: tuple[str, ...]) -> dict[Unit, Path]:
     found: dict[Unit, Path] = {}
     for path in _files(folder):
         for template in templates:
-            match = _pattern(template).fullmatch(path.name)
+            match = name_pattern(template).fullmatch(path.name)
             unit = Unit(**match.groupdict()) if match else None
             if unit is None or not _belongs(edition, unit):
                 continue
@@ -174,7 +149,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 @cache
-def _pattern(template: str) -> re.Pattern[str]:
+def name_pattern(template: str) -> re.Pattern[str]:
     """The pattern of a file-name template: machine, section and domain as groups, `{seed}` and `{tag}` free."""
     parts = re.split(r"(\{\w+\})", template)
     return re.compile("".join(_FIELDS.get(part) or re.escape(part) for part in parts), re.ASCII)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from asdcli.challenge.csvfile import read_rows, write_rows
 from asdcli.challenge.editions.clipnames import LABELS, UNKNOWN, ClipName, parse_clip_name, parse_labelled_name
 from asdcli.challenge.editions.edition import Edition
-from asdcli.challenge.editions.scorefiles import Unit, write_rows
+from asdcli.challenge.editions.scorefiles import Unit
 from asdcli.errors import UserError
 
 Section = tuple[str, str]
@@ -178,7 +178,7 @@ def _read_aliases(path: Path, edition: Edition) -> dict[str, str]:
     beside = path.parent.parent / "ground_truth_attributes" / path.name
     if edition.truth.wrong or path.parent.name != "ground_truth_data" or not beside.is_file():
         return {}
-    return {_plain(labelled): row[0] for _, row in _rows(beside) for labelled in row[1:]}
+    return {_plain(labelled): row[0] for _, row in read_rows(beside) for labelled in row[1:]}
 
 
 def _plain(name: str) -> str:
@@ -189,7 +189,7 @@ def _plain(name: str) -> str:
 def _read_codes(path: Path) -> dict[str, int]:
     """0 or 1 by clip name."""
     codes: dict[str, int] = {}
-    for line, row in _rows(path):
+    for line, row in read_rows(path):
         if len(row) != 2:
             raise UserError(f"{path}, line {line}: {len(row)} columns instead of 2.")
         if row[1].strip() not in ("0", "1"):
@@ -200,22 +200,13 @@ def _read_codes(path: Path) -> dict[str, int]:
     return codes
 
 
-def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Rows that are not blank, with line numbers."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-        return [(number, row) for number, row in enumerate(csv.reader(lines), start=1) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"Cannot read {path}: {error}.") from error
-
-
 def _read_list(path: Path, edition: Edition) -> Truth:
     """A list in one file: a line with the machine, then `eval name,labelled name[,0|1]` for each of its clips."""
     clips: dict[Section, dict[str, Clip]] = {}
     aliases: dict[Section, dict[str, str]] = {}
     wrong = edition.truth.wrong.get("machines", ())
     machine, skipped = "", []
-    for line, row in _rows(path):
+    for line, row in read_rows(path):
         if len(row) == 1:
             machine = row[0].strip()
             if machine in wrong:

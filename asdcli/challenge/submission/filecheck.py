@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from asdcli.challenge.csvfile import CsvError, numbered_rows
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import Unit
 
@@ -29,10 +28,10 @@ def read_table(data: bytes) -> Table:
     """Read a CSV leniently: everything that can be read is, so that one defect does not hide the others."""
     try:
         text = data.decode("utf-8").rstrip()
-        rows = list(_numbered_rows(text))
+        rows = list(numbered_rows(text, strict=False))
     except UnicodeDecodeError:
         return Table(problems=("is no text file in UTF-8",))
-    except csv.Error as error:
+    except CsvError as error:
         return Table(problems=(f"is no CSV file: {error}",))
     if not text:
         return Table(problems=("is empty",))
@@ -49,12 +48,6 @@ def read_table(data: bytes) -> Table:
             names.append(row[0].removeprefix("\ufeff"))
     problems = tuple(_told(found) for found in wrong.values())
     return Table(tuple(names), values, problems)
-
-
-def _numbered_rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""))
-    for row in reader:
-        yield reader.line_num, row
 
 
 def _wrong_row(row: list[str], first: bool) -> tuple[str, str]:

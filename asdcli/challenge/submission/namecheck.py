@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from asdcli.challenge.editions.edition import Edition
-from asdcli.challenge.editions.scorefiles import Unit, decision_name, score_name, units
+from asdcli.challenge.editions.scorefiles import Unit, decision_name, name_pattern, score_name, units
 from asdcli.challenge.submission.filecheck import Kind, and_more
 
 VALUE_FILE = re.compile(r"(anomaly.?score|decision.?result).*\.csv", re.IGNORECASE)
@@ -84,14 +84,9 @@ def _accepted(edition: Edition, official: str) -> tuple[str, ...]:
 def _units_in(edition: Edition, names: Iterable[str]) -> list[Unit]:
     """The units that names of the official form are about, whether the edition has them or not."""
     templates = filter(None, [edition.score_file, edition.decision_file])
-    patterns = [_pattern(template) for template in templates]
+    patterns = [name_pattern(template) for template in templates]
     matches = [pattern.fullmatch(name) for name in names for pattern in patterns]
     return [Unit(**match.groupdict()) for match in matches if match]
-
-
-def _pattern(template: str) -> re.Pattern[str]:
-    groups = {"machine": "(?P<machine>.+)", "section": r"(?P<section>\d+)", "domain": "(?P<domain>source|target)"}
-    return re.compile(template.replace(".", r"\.").format(**groups), re.ASCII)
 
 
 def _may_mean(name: str, unit: Unit, edition: Edition) -> bool:
