@@ -57,6 +57,13 @@ def concat(tables: Iterable[ClipTable]) -> ClipTable:
     return ClipTable(*map(np.concatenate, zip(*(table._arrays() for table in tables), strict=True)))
 
 
+def places(rows: np.ndarray, sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Which table each row of `concat` comes from, and its row there: `[rows]` counted over tables of these sizes."""
+    ends = np.cumsum(sizes)
+    tables = np.searchsorted(ends, rows, side="right")
+    return zip(tables.tolist(), (rows - (ends - sizes)[tables]).tolist(), strict=True)
+
+
 def scan_clips(
     raw: Path, edition: Edition, set_name: str, machines: Iterable[str] | None = None
 ) -> tuple[ClipTable, list[Path]]:

@@ -34,6 +34,10 @@ class Features:
     offsets: np.ndarray
     fingerprint: str
 
+    def clip(self, i: int) -> np.ndarray:
+        """The frames of clip i, `[T, features]`, still on disk."""
+        return self.frames[self.offsets[i] : self.offsets[i + 1]]
+
 
 def feature_key(store: Store, frontend: Component, channel: int | str) -> str:
     """What the values depend on, as a short hash."""

@@ -90,7 +90,7 @@ class Store:
 
     def waveform(self, i: int, channel: int | str = 0) -> np.ndarray:
         """Clip i as float32 [n], full scale 1: within [-1, 1), or (-2, 2) for the difference of two channels."""
-        return _scaled(self._clip(i), channel)
+        return _scaled(self.clip(i), channel)
 
     def batches(
         self, channel: int | str, max_samples: int, which: np.ndarray | None = None
@@ -107,9 +107,10 @@ class Store:
             size = max(1, max_samples // int(n))
             for start in range(0, len(same), size):
                 indices = same[start : start + size]
-                yield indices, _scaled(np.stack([self._clip(i) for i in indices]), channel)
+                yield indices, _scaled(np.stack([self.clip(i) for i in indices]), channel)
 
-    def _clip(self, i: int) -> np.ndarray:
+    def clip(self, i: int) -> np.ndarray:
+        """Clip i as stored, int16 [n, channels], still on disk."""
         return self.samples[self.offsets[i] : self.offsets[i + 1]]
 
 

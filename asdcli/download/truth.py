@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from asdcli.challenge.editions.counts import test_clips
+from asdcli.challenge.editions.counts import clip_count
 from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.scorefiles import Unit
 from asdcli.challenge.editions.truth import read_truth
 from asdcli.download.archives import DamagedError, unpack
 from asdcli.download.part import Wanted
@@ -64,7 +65,8 @@ def gaps(folder: Path, edition: Edition) -> list[str]:
     missing = []
     for machine, sections in edition.sections["eval"].items():
         for section in sections:
-            found, number = len(truth.clips.get((machine, section), {})), test_clips(edition, machine, section)
+            found = len(truth.clips.get((machine, section), {}))
+            number = clip_count(edition, "eval", Unit(machine, section))
             if not found or number not in (None, found):
                 missing.append(f"{machine} section {section}: {found} of {number or 'its'} clips")
     return missing

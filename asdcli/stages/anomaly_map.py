@@ -14,12 +14,13 @@ from asdcli.audio.decode import SAMPLING_RATE_HZ
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.detection.bank import Bank, Embeddings
 from asdcli.detection.detectors import DETECTORS
+from asdcli.detection.fitted import FittedSection
 from asdcli.errors import UserError, did_you_mean, unknown
 from asdcli.nn.backbones import BACKBONES
 from asdcli.recipe.components import build, check
 from asdcli.recipe.schema import Method
 from asdcli.stages import embed
-from asdcli.stages.banks import Embedded, FittedSection, load_embedded
+from asdcli.stages.embed import Embedded, load_embedded
 from asdcli.stages.features import ClipData
 from asdcli.stages.selection import Selection
 from asdcli.stages.train import make_view
@@ -180,7 +181,7 @@ def _maps_of(selection: Selection, member: str, detector: str, machine: str, wan
         row = int(np.flatnonzero((embedded.clips.path == clip.path) & (embedded.set_name == clip.set_name))[0])
         section = str(embedded.clips.section[row])
         if section not in fitted:
-            fitted[section] = FittedSection(method, method.detectors[detector], embedded, section)
+            fitted[section] = embedded.fitted(method, method.detectors[detector], section)
         distances, score = _map(fitted[section], embedded, row)
         number = int(np.flatnonzero((data.clips.path == clip.path) & (data.set_name == clip.set_name))[0])
         features = make_view(selection, method, data, np.array([number])).clip_examples(0)[0].T.cpu().numpy()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from asdcli.audio.clips import ClipTable
-from asdcli.recipe.schema import Method
+from asdcli.audio.clips import ClipTable, concat
+from asdcli.detection.bank import Bank, Embeddings, take
+from asdcli.detection.fitted import FittedSection
+from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import train as training
 from asdcli.stages.features import ClipData, open_stores
 from asdcli.stages.selection import Done, Selection
@@ -49,6 +52,32 @@ def run(selection: Selection) -> list[Done]:
 
 def embedding_folder(selection: Selection, member: str, machine: str) -> Path:
     return selection.workspace.embeddings(selection.label, selection.edition.name, member, machine, selection.seed)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """All clips of one machine: table, set of each clip, embeddings."""
+
+    clips: ClipTable
+    set_name: np.ndarray
+    embeddings: Embeddings
+
+    def take(self, rows: np.ndarray) -> Embeddings:
+        return take(self.embeddings, rows)
+
+    def fitted(
+        self, method: Method, detector: Detector, section: str, labels: np.ndarray | None = None
+    ) -> FittedSection:
+        """A detector of a section; labels: class of each clip `[clips]`, for detectors that ask for it."""
+        bank = Bank(self.embeddings, self.clips.domain, self.clips.section, labels)
+        return FittedSection(method, detector, bank, self.clips.split == "train", section)
+
+
+def load_embedded(folder: Path, sets: list[str]) -> Embedded:
+    """The embeddings of some sets, as `run` left them in the folder."""
+    tables, arrays = zip(*(load(folder, set_name) for set_name in sets), strict=True)
+    joined = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
+    return Embedded(concat(tables), np.repeat(sets, [len(table) for table in tables]), joined)
 
 
 def load(folder: Path, set_name: str) -> tuple[ClipTable, dict[str, np.ndarray]]:

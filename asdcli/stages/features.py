@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from asdcli.audio.clips import ClipTable, concat, scan_clips
+from asdcli.audio.clips import ClipTable, concat, places, scan_clips
 from asdcli.audio.features import Features, cached_features
 from asdcli.audio.packing import build_store
 from asdcli.audio.store import Store
@@ -77,7 +77,7 @@ class ClipData:
         self._selection, self._method = selection, method
         self._stores = [(m, s, store) for m, found in opened.items() for s, store in found.stores.items()]
         self.clips = concat([store.clips for _, _, store in self._stores])
-        self.set_name = np.repeat([s for _, s, _ in self._stores], [len(store.clips) for _, _, store in self._stores])
+        self.set_name = np.repeat([s for _, s, _ in self._stores], [len(store) for _, _, store in self._stores])
         self.frontend = method.frontend
         self.worked = sum(found.packed for found in opened.values())  # clips decoded or transformed just now
 
@@ -119,13 +119,11 @@ class ClipData:
 
         int16 as stored when one channel is taken, float32 (full scale 1) for a mix of channels.
         """
-        first = np.concatenate([[0], np.cumsum([len(store.clips) for _, _, store in self._stores])])
         channel, parts = self._method.channel, []
-        for row in rows:
-            index = int(np.searchsorted(first, row, side="right")) - 1
-            store, clip = self._stores[index][2], int(row - first[index])
+        for number, clip in places(rows, [len(store) for _, _, store in self._stores]):
+            store = self._stores[number][2]
             if isinstance(channel, int) and channel < store.channels:
-                parts.append(store.samples[store.offsets[clip] : store.offsets[clip + 1], channel])
+                parts.append(store.clip(clip)[:, channel])
             else:
                 parts.append(store.waveform(clip, channel))
         return np.concatenate(parts), np.array([len(part) for part in parts])

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from asdcli.challenge.editions.counts import clip_count
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import Unit
 from asdcli.challenge.metrics.evaluation import Evaluation, MachineResult
-from asdcli.challenge.submission.filecheck import clip_count
 from asdcli.recipe.loading import Recipe
 from asdcli.recipe.schema import Published
 from asdcli.stages.evaluate import Result
@@ -93,7 +93,7 @@ def _data(edition: Edition, evaluation: Evaluation) -> str:
     sections = {
         Unit(m, key): found for m, result in evaluation.machines.items() for key, found in result.sections.items()
     }
-    expected = {unit: _expected(edition, evaluation.set_name, unit) for unit in sections}
+    expected = {unit: clip_count(edition, evaluation.set_name, unit) for unit in sections}
     for unit, found in sections.items():
         if expected[unit] not in (None, found.clips):
             return (
@@ -105,11 +105,3 @@ def _data(edition: Edition, evaluation: Evaluation) -> str:
         f"{evaluation.set_name} set of {edition.name}, {evaluation.clips} clips.{known} "
         "The training data were not compared."
     )
-
-
-def _expected(edition: Edition, set_name: str, unit: Unit) -> int | None:
-    """Test clips of a section as the edition's facts tell, None where they do not."""
-    if set_name == "eval":
-        return clip_count(edition, unit)
-    cells = edition.counts.get("dev")
-    return sum(sum(cell) for cell in cells.values()) if isinstance(cells, dict) else None

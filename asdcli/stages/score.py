@@ -10,17 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from asdcli.audio.clips import ClipTable, concat
+from asdcli.audio.clips import ClipTable
 from asdcli.audio.units import clip_name, units_of
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import decision_name, score_name, write_values
 from asdcli.detection.detectors import DETECTORS
 from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import embed
-from asdcli.stages.banks import Embedded, FittedSection, load_embedded
-from asdcli.stages.features import open_stores
+from asdcli.stages.embed import Embedded, load_embedded
+from asdcli.stages.features import ClipData
 from asdcli.stages.selection import Done, Selection
-from asdcli.training.labels import class_labels
 from asdcli.workspace.made import Made, fingerprint
 from asdcli.workspace.places import SETS
 
@@ -68,8 +67,8 @@ def _labels(selection: Selection, member: str, machine: str) -> np.ndarray:
     """
     group, machines = next((name, found) for name, found in selection.groups(member).items() if machine in found)
     method = selection.method(member, group if group in machines else None)
-    clips = concat([open_stores(selection, name).clips for name in machines])
-    return class_labels(clips, method.labels)[0][clips.machine == machine]
+    data = ClipData(selection, method, machines)
+    return data.labels[data.clips.machine == machine]
 
 
 def _score(
@@ -87,7 +86,7 @@ def _score(
     is_train, is_test = clips.split == "train", clips.split == "test"
     for section in np.unique(clips.section[is_test | is_train]):
         here = clips.section == section
-        fitted = FittedSection(method, detector, embedded, section, labels)
+        fitted = embedded.fitted(method, detector, section, labels)
         in_section = here[fitted.rows]
         scores[fitted.rows[in_section]] = fitted.own[in_section]
         if (test := np.flatnonzero(is_test & here)).size:

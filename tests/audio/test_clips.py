@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from asdcli.audio.clips import ClipTable, concat, scan_clips
+from asdcli.audio.clips import ClipTable, concat, places, scan_clips
 from asdcli.challenge.editions.edition import load_edition
 from asdcli.errors import UserError
 
@@ -190,3 +192,10 @@ def test_real_tree(real_dir: Path) -> None:
     toy = clips.select(clips.machine == "ToyCar")
     assert np.unique(toy.section).tolist() == ["01", "02", "03", "04"]
     assert ((toy.split == "test") & (toy.label == 1)).sum() == 120
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=6).filter(any), st.data())
+def test_a_row_of_many_tables_is_found_in_its_own(sizes: list[int], data: st.DataObject) -> None:
+    everything = [(table, row) for table, size in enumerate(sizes) for row in range(size)]
+    rows = data.draw(st.lists(st.integers(0, len(everything) - 1), max_size=8))
+    assert list(places(np.array(rows, dtype=np.int64), sizes)) == [everything[row] for row in rows]

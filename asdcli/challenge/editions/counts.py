@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from asdcli.challenge.editions.edition import Edition
+from asdcli.challenge.editions.scorefiles import Unit
 
 Kind = tuple[str, str, str]
 """Split, domain and label of clips; an empty word stands for all of them."""
@@ -32,10 +33,11 @@ def expected(edition: Edition, part: str, machine: str, section: str) -> dict[Ki
     return counts
 
 
-def test_clips(edition: Edition, machine: str, section: str) -> int | None:
-    """How many test clips the evaluation set has of a section."""
-    numbers = _test_cells(edition, "eval", machine, section).values()
-    return None if None in numbers else sum(number or 0 for number in numbers)
+def clip_count(edition: Edition, set_name: str, unit: Unit) -> int | None:
+    """How many test clips a set has of a unit, as the edition's facts tell; None where they do not."""
+    cells = _test_cells(edition, set_name, unit.machine, unit.section)
+    numbers = [number for (_, domain, _), number in cells.items() if not unit.domain or domain == unit.domain]
+    return None if None in numbers else sum(number or 0 for number in numbers) or None
 
 
 def supplemental_clips(edition: Edition) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from asdcli.challenge.csvfile import CsvError, numbered_rows
+from asdcli.challenge.editions.counts import clip_count
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import Unit
 
@@ -105,7 +106,7 @@ def _check_clips_by_rule(given: set[str], unit: Unit, edition: Edition) -> Itera
     strange = [] if edition.own else sorted(name for name in given if not _may_be(name, unit, edition))
     if strange:
         yield f"'{short(strange[0])}' is not a clip name of {unit}{and_more(len(strange), 'such clip')}"
-    count = clip_count(edition, unit)
+    count = clip_count(edition, "eval", unit)
     if count is not None and len(given) - len(strange) != count and len(given) != count:
         yield f"{len(given)} clips, where {edition.name} has {count} of {unit}"
 
@@ -117,18 +118,6 @@ def _may_be(name: str, unit: Unit, edition: Edition) -> bool:
             found = match.groupdict()
             return found["section"] == unit.section and found.get("domain", unit.domain) == unit.domain
     return False
-
-
-def clip_count(edition: Edition, unit: Unit) -> int | None:
-    """Number of evaluation clips of a unit as the edition's facts tell, None where they do not."""
-    by_section = edition.counts.get("eval_by_machine", {}).get(unit.machine, {})
-    cells = by_section.get(unit.section) or edition.counts.get("eval")
-    return _sum_cells(cells, unit) if cells else edition.counts.get("eval_total")
-
-
-def _sum_cells(cells: Mapping[str, Iterable[int]], unit: Unit) -> int:
-    """`cells`: [normal, anomalous] by domain; of one domain where the unit is about one."""
-    return sum(sum(cell) for domain, cell in cells.items() if not unit.domain or domain == unit.domain)
 
 
 def _told(found: list[tuple[int, str]]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from asdcli.audio.clips import places
 from asdcli.audio.features import Features
 from asdcli.training.views.view import Batch, FeatureData
 
@@ -83,11 +84,5 @@ class FrameWindows:
 
 def _chosen_frames(features: list[Features], rows: np.ndarray) -> list[np.ndarray]:
     """The frames `[T, F]` of each chosen clip, in order, still on disk."""
-    sizes = np.array([len(part.offsets) - 1 for part in features])
-    first = np.concatenate([[0], np.cumsum(sizes)])
-    chosen = []
-    for row in rows:
-        store = int(np.searchsorted(first, row, side="right")) - 1
-        begin, end = features[store].offsets[row - first[store] : row - first[store] + 2]
-        chosen.append(features[store].frames[begin:end])
-    return chosen
+    sizes = [len(part.offsets) - 1 for part in features]
+    return [features[store].clip(number) for store, number in places(rows, sizes)]

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from asdcli.challenge.editions.counts import clip_count
 from asdcli.challenge.editions.edition import Edition, edition_names, load_edition
 from asdcli.challenge.editions.scorefiles import Unit, decision_name, score_name, units
 from asdcli.challenge.submission import package as package_module
 from asdcli.challenge.submission.checker import Report, check_package
-from asdcli.challenge.submission.filecheck import check_clips, check_values, clip_count, read_table
+from asdcli.challenge.submission.filecheck import check_clips, check_values, read_table
 from asdcli.challenge.submission.meta import build_meta, dump_meta
 from asdcli.challenge.submission.team import parse_author
 from asdcli.errors import UserError
@@ -31,7 +32,7 @@ Files = dict[str, bytes]
 
 def clip_names(edition: Edition, unit: Unit) -> list[str]:
     """Names of the evaluation clips of a unit, as many as the edition has (12 where that is not known)."""
-    numbers = range(clip_count(edition, unit) or 12)
+    numbers = range(clip_count(edition, "eval", unit) or 12)
     if edition.name == "dcase2020":
         return [f"id_{unit.section}_{i:08d}.wav" for i in numbers]
     domain = f"{unit.domain}_test_" if unit.domain else ""
@@ -413,7 +414,7 @@ def test_without_known_clips_the_rules_of_the_edition_tell(kind: str, tmp_path: 
 
 def test_2021_knows_the_domain_of_a_clip_and_its_own_counts(tmp_path: Path) -> None:
     edition = load_edition("dcase2021")
-    assert clip_count(edition, Unit("gearbox", "03", "target")) == 286
+    assert clip_count(edition, "eval", Unit("gearbox", "03", "target")) == 286
     files = valid_files(edition)
     path = f"{TOP}anomaly_score_fan_section_03_source_test.csv"
     line_of(path, 1, "section_03_target_test_0000.wav,1")(files)
