@@ -95,6 +95,11 @@ def invoke(*arguments: str | Path) -> str:
     return found.stdout
 
 
+def none_published(name: str) -> Path:
+    """For networks that should ask for no published weights."""
+    raise AssertionError(f"{name} was asked for")
+
+
 def readme_commands() -> list[list[str]]:
     """The commands of each of the README's blocks, without their comments."""
     blocks = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)

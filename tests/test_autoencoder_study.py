@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import toys
+from helpers import none_published
 from safetensors.torch import save_file
 from torchvision.models import mobilenet_v2
 
@@ -98,7 +99,17 @@ def train_on_hums(folder: Path, method: Method, **changes: Any) -> Trained:
     clips = toys.clips([len(part) for part in frames]).clips
     data = toys.Clips(clips, [Features(np.concatenate(frames), offsets, "key")])
     view = FrameWindows(data, np.arange(4), toys.CPU, **method.view.params)
-    return train(method, view, folder, fingerprint="f", seed=0, device=toys.CPU, title="train", ui=Ui())
+    return train(
+        method,
+        view,
+        folder,
+        fingerprint="f",
+        seed=0,
+        device=toys.CPU,
+        title="train",
+        ui=Ui(),
+        find_weights=none_published,
+    )
 
 
 @pytest.mark.parametrize(

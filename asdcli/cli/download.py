@@ -31,7 +31,10 @@ def register(app: typer.Typer) -> None:
 def download(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(help="demo, an edition such as dcase2022, beats or eat, or a name for your own data.")
+        str,
+        typer.Argument(
+            help="demo, an edition such as dcase2022, published weights such as beats, or a name for your own data."
+        ),
     ],
     set_names: Annotated[
         str,
@@ -65,19 +68,19 @@ def download(
     Fetches only what is missing and goes on where it was stopped. Own data is a tree of `<machine>/train` and
     `<machine>/test` with wav files, linked under any name.
     """
-    from asdcli.challenge.editions.edition import load_edition
+    from asdcli.challenge.editions.edition import edition_names, load_edition
     from asdcli.download.transport import Line
     from asdcli.download.weights import weights_names
 
     output: Output = context.obj
-    if mirror and not mirror.startswith(("http://", "https://")):
-        raise UserError(f"--mirror {mirror} is not the address of a server.", "--mirror http://HOST:PORT")
-    line = Line(mirror)
+    line = Line.to(mirror)
     if name in weights_names():
         _weights(output, name, from_file, line)
         return
     if from_file:
         raise UserError(f"--from is for weights ({', '.join(weights_names())}), not for {name}.", "--link or --zips")
+    if link is None and name not in edition_names():
+        raise unknown("edition or weights", name, (*edition_names(), *weights_names()))
     edition = load_edition(name, own=link is not None)
     parts = _parts(set_names)
     if (link is not None or name == "demo") and (show_list or verify or zips or keep_zip or machine):
@@ -156,19 +159,14 @@ def _show_checks(output: Output, job: Job, parts: tuple[str, ...], machines: lis
 
 
 def _weights(output: Output, name: str, source: Path | None, line: Line) -> None:
-    from asdcli.download.weights import fetch_weights, load_weights, take_weights
+    from asdcli.download.weights import bring_weights, load_weights, take_weights
 
-    weights, folder, ui = load_weights(name), output.workspace.root / "weights", output.ui
-    ui.say(f"{weights.title}\nLicence: {weights.licence}. Page: {weights.page}")
+    weights, folder = load_weights(name), output.workspace.weights
     if weights.is_in(folder):
-        ui.say("It is here already.")
+        output.ui.say("It is here already.")
     elif source is not None:
         take_weights(weights, source, folder)
-    else:
-        with ui.transfers(name, weights.size) as bars:
-            host = fetch_weights(weights, folder, line, bars(weights.file, weights.size).show)
-        ui.say(f"Fetched from {line.at(host)}; size and SHA-256 are right.")
-    path = folder / weights.file
+    path = bring_weights(weights, folder, line, output.ui)
     if not output.json({"weights": name, "path": str(path), "sha256": weights.sha256}):
         output.text(f"Weights: {path}")
 

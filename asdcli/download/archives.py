@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from asdcli.download.part import BLOCK
 from asdcli.errors import WorkError
+from asdcli.workspace.checksums import BLOCK
 
 LARGEST_RATIO = 100  # unpacked to packed; recordings reach 2, tables of text 20
 MOST_FILES = 100_000

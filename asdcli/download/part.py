@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-BLOCK = 1 << 18  # stays in a core's cache between line, checksum and disk
+from asdcli.workspace.checksums import Digests
+
 LARGEST_UNLISTED = 4 << 30
 
 
@@ -121,7 +121,7 @@ class Part:
     def finish(self) -> str:
         """Put the file in its place when its checksums are right; otherwise forget it and say what was wrong."""
         self.close()
-        fault = _differences(self._digests.hexdigests(), self.wanted.checksums)
+        fault = self._digests.mismatch(self.wanted.checksums)
         if fault:
             self.restart()
             self.furthest = 0
@@ -134,39 +134,6 @@ class Part:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-class Digests:
-    """Checksums of a stream. Hashing a block lets other threads run, so that two files keep two cores busy."""
-
-    def __init__(self, algorithms: Iterable[str]) -> None:
-        self._hashers = {name: hashlib.new(name) for name in algorithms}
-
-    def update(self, block: bytes) -> None:
-        for hasher in self._hashers.values():
-            hasher.update(block)
-
-    def read(self, path: Path) -> Digests:
-        with path.open("rb") as file:
-            while self._hashers and (block := file.read(BLOCK)):
-                self.update(block)
-        return self
-
-    def hexdigests(self) -> dict[str, str]:
-        return {name: hasher.hexdigest() for name, hasher in self._hashers.items()}
-
-
-def mismatch(path: Path, size: int | None, checksums: Mapping[str, str]) -> str:
-    """What is wrong with a file on disk, in words; empty when size and checksums are as they should be."""
-    found = path.stat().st_size
-    if size is not None and found != size:
-        return f"{found} bytes instead of {size}"
-    return _differences(Digests(checksums).read(path).hexdigests(), checksums)
-
-
-def _differences(found: Mapping[str, str], expected: Mapping[str, str]) -> str:
-    wrong = [name for name, value in expected.items() if found[name] != value.lower()]
-    return "; ".join(f"{name} {found[name]} instead of {expected[name]}" for name in wrong)
 
 
 def _validator(headers: Mapping[str, str]) -> str:

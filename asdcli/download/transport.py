@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import threading
 import time
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import asdcli
-from asdcli.download.part import BLOCK, Part, TryAgainError, Wanted, mismatch
+from asdcli.download.part import Part, TryAgainError, Wanted
 from asdcli.errors import UserError, WorkError
+from asdcli.workspace.checksums import BLOCK, mismatch
 
 if TYPE_CHECKING:
     from requests import Response
@@ -65,6 +67,14 @@ class Line:
     patience: Patience = field(default_factory=Patience)
     stop: threading.Event = field(default_factory=threading.Event)
     met: set[str] = field(default_factory=set)
+
+    @classmethod
+    def to(cls, mirror: str | None = None) -> Line:
+        """The line by a mirror; left out, by that of the environment (ASD_MIRROR) if there is one."""
+        given = os.environ.get("ASD_MIRROR", "") if mirror is None else mirror
+        if given and not given.startswith(("http://", "https://")):
+            raise UserError(f"--mirror {given} is not the address of a server.", "--mirror http://HOST:PORT")
+        return cls(given)
 
     def at(self, url: str) -> str:
         """The address to ask. A mirror answers under the paths of the originals, whatever their host."""

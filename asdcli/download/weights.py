@@ -1,4 +1,7 @@
-"""Pretrained weights: fetched or taken from a file, compared with their SHA-256, placed. They are never opened here."""
+"""All published weights of networks: fetched or taken from a file, compared with their SHA-256, placed.
+
+They lie in one folder under the root and are never opened here.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,23 @@ from pathlib import Path
 
 import yaml
 
-from asdcli.download.part import Wanted, mismatch
+from asdcli.download.part import Wanted
 from asdcli.download.transport import Line, Say, StoppedError
 from asdcli.errors import UserError, WorkError, unknown
+from asdcli.ui import Ui
+from asdcli.workspace.checksums import mismatch
 from asdcli.workspace.files import replacing
+from asdcli.workspace.locks import locked
 
 
 @dataclass(frozen=True)
-class Weights:
-    """A published file of weights. browser: a page that only a browser can download from."""
+class PublishedWeights:
+    """A file of a network's weights. size: None where nobody has told. browser: a page for browsers only."""
 
     name: str
     title: str
     file: str
-    size: int
+    size: int | None
     sha256: str
     licence: str
     page: str
@@ -42,12 +48,12 @@ def weights_names() -> tuple[str, ...]:
     return tuple(_known())
 
 
-def load_weights(name: str) -> Weights:
+def load_weights(name: str) -> PublishedWeights:
     """The entry of weights.yaml."""
     if name not in _known():
         raise unknown("weights", name, _known())
     given = _known()[name]
-    return Weights(name=name, **{**given, "hosts": tuple(given["hosts"])})
+    return PublishedWeights(name=name, **{**given, "hosts": tuple(given["hosts"])})
 
 
 @cache
@@ -55,7 +61,18 @@ def _known() -> dict[str, dict]:
     return dict(yaml.safe_load(Path(__file__).with_name("weights.yaml").read_text(encoding="utf-8")))
 
 
-def fetch_weights(weights: Weights, folder: Path, line: Line, say: Say = lambda done, why: None) -> str:
+def bring_weights(weights: PublishedWeights, folder: Path, line: Line, ui: Ui) -> Path:
+    """Where the file lies, which is fetched first where it is not there yet."""
+    with locked(folder / f".{weights.file}.lock"):
+        if not weights.is_in(folder):
+            ui.say(f"{weights.title}\nLicence: {weights.licence}. Page: {weights.page}")
+            with ui.transfers(weights.name, weights.size) as bars:
+                host = fetch_weights(weights, folder, line, bars(weights.file, weights.size).show)
+            ui.say(f"Fetched from {line.at(host)}; the SHA-256 is right.")
+    return folder / weights.file
+
+
+def fetch_weights(weights: PublishedWeights, folder: Path, line: Line, say: Say = lambda done, why: None) -> str:
     """Bring the file to the folder from the first host that has it; returns that host's address."""
     reasons = []
     for url in weights.hosts:
@@ -69,16 +86,17 @@ def fetch_weights(weights: Weights, folder: Path, line: Line, say: Say = lambda 
     raise WorkError("\n".join(reasons), by_hand(weights, folder))
 
 
-def by_hand(weights: Weights, folder: Path) -> str:
+def by_hand(weights: PublishedWeights, folder: Path) -> str:
     """What a user can do without a line."""
     official = f"The official link works only in a browser: open {weights.browser}, or " if weights.browser else "Or "
+    size = "" if weights.size is None else f"{weights.size} bytes and "
     return (
         f"{official}fetch {weights.hosts[0]} by hand. Then: asd download {weights.name} --from FILE\n"
-        f"  The file has {weights.size} bytes and the SHA-256 {weights.sha256}; it goes to {folder / weights.file}."
+        f"  The file has {size}the SHA-256 {weights.sha256}; it goes to {folder / weights.file}."
     )
 
 
-def take_weights(weights: Weights, source: Path, folder: Path) -> None:
+def take_weights(weights: PublishedWeights, source: Path, folder: Path) -> None:
     """Copy a file fetched by hand to its place, if it is the right one."""
     if not source.is_file():
         raise UserError(f"There is no file {source}.")

@@ -1,19 +1,18 @@
-"""Networks that start from published weights, and where torchvision's ImageNet weights come from."""
+"""Networks that start from published weights. Where those lie, and how they came there, others know."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Mapping
-from http.client import HTTPException
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
-from urllib.error import URLError
 
 import torch
 from torch import Tensor
 
-from asdcli.errors import UserError, WorkError, did_you_mean
+from asdcli.errors import UserError, did_you_mean
+
+FindWeights = Callable[[str], Path]
+"""From the name of published weights to the file that holds them."""
 
 
 @runtime_checkable
@@ -22,28 +21,35 @@ class StartsPretrained(Protocol):
     its first training only, since what was trained holds them already.
     """
 
-    def load_pretrained(self) -> None:
-        """Put the weights that the recipe names in place; nothing where it names none. Raises WorkError with what to
-        fetch and where to put it.
-        """
+    @staticmethod
+    def published_weights(**params: Any) -> str:
+        """The name of the published weights that a network with these parameters starts from; empty for none."""
+        ...
+
+    def load_pretrained(self, find: FindWeights) -> None:
+        """Put the weights that the recipe names in place; nothing where it names none."""
         ...
 
 
-def imagenet_state(network: str, weights: str) -> dict[str, Tensor]:
+def imagenet_name(network: str, weights: str) -> str:
+    """What torchvision's ImageNet weights of a network are called, where a recipe says `imagenet`; else empty."""
+    return f"imagenet_{network}" if weights == "imagenet" else ""
+
+
+def imagenet_state(network: str, weights: str, find: FindWeights) -> dict[str, Tensor]:
     """All weights of one of torchvision's networks, under torchvision's names and with its shapes, on the CPU.
 
     Args:
         network: torchvision's name: `mobilenet_v2`, `resnet18`, `resnet50`, `wide_resnet50_2`, ...
-        weights: `imagenet` for its first ImageNet weights (IMAGENET1K_V1), which torchvision downloads once into
-            torch's hub folder, or the path of a file with a state dict of this network, `.safetensors` or torch's own.
+        weights: `imagenet` for its first ImageNet weights (IMAGENET1K_V1), which `find` finds, or the path of a file
+            with a state dict of this network, `.safetensors` or torch's own.
 
     Raises:
-        WorkError: the ImageNet weights cannot be had; says what to fetch and where to put it.
         UserError: the file is missing, cannot be read, or holds another network's weights.
+        WorkError: the published weights cannot be had (as `find` says).
     """
-    if weights == "imagenet":
-        return _published(network)
-    path = Path(weights).expanduser()
+    name = imagenet_name(network, weights)
+    path = find(name) if name else Path(weights).expanduser()
     if not path.is_file():
         raise UserError(
             f"There is no weight file {path.absolute()}.{did_you_mean(weights, ['random', 'imagenet'])}",
@@ -60,33 +66,6 @@ def imagenet_state(network: str, weights: str) -> dict[str, Tensor]:
     if difference := _difference(network, state):
         raise UserError(f"{path} does not fit torchvision's {network}: {difference}.")
     return state
-
-
-def _published(network: str) -> dict[str, Tensor]:
-    from torchvision.models import get_model_weights
-
-    published = get_model_weights(network)["IMAGENET1K_V1"]
-    file = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rsplit("/", 1)[-1]
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # torch announces the download on stdout, which may be for JSON
-            state = published.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
-        if difference := _difference(network, state):
-            raise ValueError(difference)
-    except Exception as error:  # no line, a proxy's page, a wrong hash, a full disk, half a file from earlier
-        raise WorkError(
-            f"The ImageNet weights of {network} cannot be had: {_reason(error)}.",
-            f"Fetch {published.url} and put it at {file} (in place of any file there), or name a local copy in the "
-            "recipe, as the model's weights.",
-        ) from error
-    return dict(state)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, URLError):
-        return str(error.reason)
-    if isinstance(error, OSError | RuntimeError | ValueError | HTTPException):
-        return str(error).strip().split("\n")[0].rstrip(".")
-    return "the file there is no weight file"  # torch's own sentence on those recommends to load them unsafely
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -58,7 +58,7 @@ def resolved(method: Method) -> dict[str, Any]:
 
 
 def describe_recipes() -> list[dict[str, Any]]:
-    """Name, title, edition, members with their parameter counts and systems of every recipe."""
+    """Name, title, edition, members with parameter counts and published weights, and systems of every recipe."""
     return [_describe(load_recipe(name)) for name in recipe_names()]
 
 
@@ -68,7 +68,7 @@ def _describe(recipe: Recipe) -> dict[str, Any]:
     for member in header.members:
         method = recipe.resolve(member=member, edition=header.edition)
         check_components(recipe, method)
-        members[member] = {"parameters": count_parameters(method)}
+        members[member] = {"parameters": count_parameters(method), "weights": published_weights(method)}
     return {
         "name": recipe.name,
         "title": header.title,
@@ -76,6 +76,16 @@ def _describe(recipe: Recipe) -> dict[str, Any]:
         "members": members,
         "systems": list(header.systems),
     }
+
+
+def published_weights(method: Method) -> str:
+    """The name of the published weights that the network starts from; empty for none."""
+    from asdcli.nn.backbones import BACKBONES
+
+    network: Any = BACKBONES[method.model.name]
+    if not hasattr(network, "published_weights"):
+        return ""
+    return str(network.published_weights(**check(BACKBONES, "model", method.model)))
 
 
 def count_parameters(method: Method) -> int:

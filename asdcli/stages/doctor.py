@@ -31,7 +31,7 @@ def examine(workspace: Workspace) -> list[Finding]:
         *_torch(),
         _disk(workspace.root),
         *_data(workspace),
-        _weights(workspace),
+        *_weights(workspace),
     ]
 
 
@@ -90,8 +90,23 @@ def _data(workspace: Workspace) -> list[Finding]:
     return found
 
 
-def _weights(workspace: Workspace) -> Finding:
-    """Pretrained weights; no recipe needs them yet, so their absence is no note."""
-    folder = workspace.root / "weights"
-    files = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return Finding("ok", "weights", ", ".join(files) or "none here, and no recipe of this version needs any")
+def _weights(workspace: Workspace) -> list[Finding]:
+    """Published weights that a shipped recipe starts from, and those that are here."""
+    from asdcli.download.weights import load_weights, weights_names
+    from asdcli.recipe.loading import load_recipe, recipe_names
+    from asdcli.stages.describe import published_weights
+
+    users: dict[str, list[str]] = {}
+    for recipe in map(load_recipe, recipe_names()):
+        for member in recipe.header.members:
+            name = published_weights(recipe.resolve(member=member, edition=recipe.header.edition))
+            users.setdefault(name, []).append(f"{recipe.name} ({member})")
+    findings = []
+    for name in weights_names():
+        wanted = f"which {', '.join(users[name])} starts from" if name in users else "which no recipe here needs"
+        here = (workspace.weights / load_weights(name).file).is_file()
+        if here or name in users:
+            how = "" if here else f"; fetched when it is trained, or by: asd download {name}"
+            text = f"{'here' if here else 'not here'}, {wanted}{how}"
+            findings.append(Finding("ok" if here else "note", f"weights {name}", text))
+    return findings

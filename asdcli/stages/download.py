@@ -13,7 +13,7 @@ from pathlib import Path
 from asdcli.challenge.editions.counts import PARTS
 from asdcli.challenge.editions.edition import Edition, load_common
 from asdcli.download.archives import DamagedError, UnsafeError
-from asdcli.download.part import Wanted, mismatch
+from asdcli.download.part import Wanted
 from asdcli.download.records import Record, file_url, read_record, record_page
 from asdcli.download.transport import Line, NotThereError, StoppedError, UnreachableError
 from asdcli.download.tree import Tree
@@ -21,6 +21,7 @@ from asdcli.download.truth import fetch_truth, gaps, sources
 from asdcli.download.verify import Check, check
 from asdcli.errors import AsdError, UserError, WorkError, reason, unknown
 from asdcli.ui import Progress, Ui
+from asdcli.workspace.checksums import mismatch
 from asdcli.workspace.places import Workspace
 
 CHOICES = (*PARTS, "truth")

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from asdcli.download.transport import Line
+from asdcli.download.weights import bring_weights, load_weights
 from asdcli.errors import AsdError, UserError, WorkError
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method
@@ -124,6 +126,9 @@ def _train(
         device=device,
         title=f"train {title}",
         ui=selection.ui,
+        find_weights=lambda name: bring_weights(
+            load_weights(name), selection.workspace.weights, Line.to(), selection.ui
+        ),
         watch=make_watch(selection, method, data),
     )
     write_atomic(folder / "recipe.json", json.dumps(method.model_dump(mode="json"), indent=1).encode())

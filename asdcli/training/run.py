@@ -10,7 +10,7 @@ from torch import Tensor
 
 from asdcli.errors import UserError
 from asdcli.nn.backbones import BACKBONES
-from asdcli.nn.pretrained import StartsPretrained
+from asdcli.nn.pretrained import FindWeights, StartsPretrained
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method
 from asdcli.training.checkpoint import Checkpoint, RunLog
@@ -59,10 +59,12 @@ def train(
     device: torch.device,
     title: str,
     ui: Ui,
+    find_weights: FindWeights,
     watch: Watch | None = None,
 ) -> Trained:
     """Train all phases, going on from the checkpoint in `folder` if it is of this fingerprint.
 
+    find_weights: for networks that start from published weights.
     watch: looks at test clips after each epoch, for the run log.
     """
     checkpoint, log = Checkpoint(folder / "checkpoint.pt", fingerprint), RunLog(folder / "log.jsonl")
@@ -77,7 +79,7 @@ def train(
     for name in names[names.index(saved["phase"]) :] if saved else names:
         task = build_task(method, name, view, device, seed)
         if isinstance(task.model, StartsPretrained) and not saved and not weights:
-            task.model.load_pretrained()
+            task.model.load_pretrained(find_weights)
         carry_over(task, weights)
         if method.phases[name].steps != 0:
             loop = PhaseLoop(

@@ -39,6 +39,11 @@ class Workspace:
     def store(self, edition: str, set_name: str, machine: str) -> Path:
         return self.root / "store" / edition / set_name / machine
 
+    @property
+    def weights(self) -> Path:
+        """Published weights of networks."""
+        return self.root / "weights"
+
     def run(self, recipe: str, edition: str, member: str, machine: str, seed: int) -> Path:
         return self.root / "runs" / recipe / edition / member / machine / f"seed_{seed}"
 

@@ -64,7 +64,7 @@ def test_json_is_one_document_and_nothing_else(asd, tree: Path) -> None:
         (["train", "--device", "gpu"], "'gpu' is not one of", "asd train --help"),
         (["train", "--recipe", "baseline_ae"], "There is no data under", "asd download demo"),
         (["train", "--data", "dcase2021"], "dcase2021 is not under", "asd download dcase2021"),
-        (["download", "dcse2020"], "Unknown edition 'dcse2020'. Did you mean 'dcase2020'?", ""),
+        (["download", "dcse2020"], "Unknown edition or weights 'dcse2020'. Did you mean 'dcase2020'?", ""),
         (["download", "dcase2020", "--link", "nowhere"], "There is no folder", ""),
         (["evaluate", "nowhere", "--data", "dcase2022"], "There is no folder nowhere", ""),
         (["evaluate", ".", "--data", "dcase2022"], "holds no score files of dcase2022", "asd score"),

@@ -348,7 +348,5 @@ def test_a_run_says_where_it_goes_on(tmp_path: Path) -> None:
 
     chosen = toys.method(toys.phase())
     for _ in range(2):
-        toys.train(
-            chosen, toys.view(), tmp_path, fingerprint="f", seed=0, device=toys.CPU, title="train ae fan", ui=Listener()
-        )
+        toys.train_all(tmp_path, chosen, title="train ae fan", ui=Listener())
     assert heard == ["train ae fan: going on at phase phase1, step 18"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from helpers import none_published
 from torch import Tensor, nn
 
 from asdcli.audio.clips import ClipTable
@@ -206,7 +207,8 @@ def train_all(
     folder: Path, chosen: Method, data: View | None = None, seed: int = 0, **others: Any
 ) -> dict[str, Tensor]:
     options: dict[str, Any] = {"fingerprint": "f", "seed": seed, "device": CPU, "title": "train", "ui": Ui()}
-    return train(chosen, data or view(), folder, **options, **others).weights
+    options["find_weights"] = none_published
+    return train(chosen, data or view(), folder, **options | others).weights
 
 
 def log_of(folder: Path) -> list[dict[str, Any]]:

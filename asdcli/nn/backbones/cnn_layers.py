@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asdcli.nn.pretrained import FindWeights, imagenet_name, imagenet_state
+
 # Where torchvision keeps the trunk, and the layers of stride 4, 8 and 16 that are read: the first three stages of the
 # ResNets (Defard et al. 2020, section III-A), and of MobileNetV2 the last blocks of the same strides.
 TAPS: dict[str, tuple[str, dict[str, int]]] = {
@@ -66,13 +68,15 @@ class CnnLayers(nn.Module):
             raise ValueError(f"channels is {channels}; {network} has 1 to {total} to choose from")
         self.register_buffer("chosen", torch.randperm(total)[:channels].sort().values)
 
-    def load_pretrained(self) -> None:
-        """Put the weights that the recipe names in place. Raises WorkError or UserError where they cannot be had."""
-        from asdcli.nn.pretrained import imagenet_state
+    @staticmethod
+    def published_weights(*, network: str = "resnet18", weights: str = "random", **others: object) -> str:
+        return imagenet_name(network, weights)
 
+    def load_pretrained(self, find: FindWeights) -> None:
+        """Put the weights that the recipe names in place. Raises WorkError or UserError where they cannot be had."""
         if self.weights == "random":
             return
-        whole = imagenet_state(self.network, self.weights)
+        whole = imagenet_state(self.network, self.weights, find)
         prefix = f"{self._prefix}." if self._prefix else ""
         state = {name: whole.get(prefix + name, value) for name, value in self.trunk.state_dict().items()}
         self.trunk.load_state_dict(state)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from asdcli.nn.pretrained import imagenet_state
+from asdcli.nn.pretrained import FindWeights, imagenet_name, imagenet_state
 
 REDUCTION = 32  # of each side, by the five strides of MobileNetV2 and by the five of the decoder
 
@@ -60,10 +60,14 @@ class MobileNetV2Autoencoder(nn.Module):
             nn.ConvTranspose2d(channels[-1], 1, 4, 2, 1),
         )
 
-    def load_pretrained(self) -> None:
+    @staticmethod
+    def published_weights(*, weights: str = "random", **others: object) -> str:
+        return imagenet_name("mobilenet_v2", weights)
+
+    def load_pretrained(self, find: FindWeights) -> None:
         """Put the named weights into the encoder's MobileNetV2; the rest starts at random."""
         if self.weights != "random":
-            state = imagenet_state("mobilenet_v2", self.weights)
+            state = imagenet_state("mobilenet_v2", self.weights, find)
             part = {name.removeprefix("features."): state[name] for name in state if name.startswith("features.")}
             self.encoder[0].load_state_dict(part)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import none_published
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
@@ -102,7 +103,7 @@ def test_a_local_file_fills_the_encoder_and_nothing_else(weight_file: Path) -> N
     model = MobileNetV2Autoencoder((32, 32), weights=str(weight_file))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     assert isinstance(model, StartsPretrained)
-    model.load_pretrained()
+    model.load_pretrained(none_published)
     torch.manual_seed(5)
     expected = mobilenet_v2(weights=None).features.state_dict()
     after = model.state_dict()
@@ -126,18 +127,28 @@ def test_both_members_start_alike_but_for_the_encoder(weight_file: Path) -> None
 def test_random_weights_need_no_file() -> None:
     model = MobileNetV2Autoencoder((32, 32))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    model.load_pretrained()
+    model.load_pretrained(none_published)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_building_reads_no_file() -> None:
     model = MobileNetV2Autoencoder((32, 32), weights="/nowhere/mobilenet.pth")
     with pytest.raises(UserError, match=r"There is no weight file /nowhere/mobilenet\.pth"):
-        model.load_pretrained()
+        model.load_pretrained(none_published)
 
 
 def test_a_file_of_another_width_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "half.pth"
     torch.save(mobilenet_v2(weights=None, width_mult=0.5).state_dict(), path)
     with pytest.raises(UserError, match=r"half\.pth does not fit torchvision's mobilenet_v2: 'features\.0\.0\.weight'"):
-        MobileNetV2Autoencoder((32, 32), weights=str(path)).load_pretrained()
+        MobileNetV2Autoencoder((32, 32), weights=str(path)).load_pretrained(none_published)
+
+
+def test_the_published_weights_are_those_of_mobilenet_v2(weight_file: Path) -> None:
+    asked: list[str] = []
+    model = MobileNetV2Autoencoder((32, 32), weights="imagenet")
+    model.load_pretrained(lambda name: asked.append(name) or weight_file)  # type: ignore[func-returns-value]
+    assert asked == [MobileNetV2Autoencoder.published_weights(weights="imagenet")] == ["imagenet_mobilenet_v2"]
+    assert MobileNetV2Autoencoder.published_weights() == ""
+    torch.manual_seed(5)
+    assert torch.equal(model.encoder[0].state_dict()["0.0.weight"], mobilenet_v2(weights=None).features[0][0].weight)
