@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -125,7 +125,8 @@ def _one_set(parts: tuple[str, ...]) -> str | None:
 
 def _show_list(output: Output, job: Job, parts: tuple[str, ...], machines: list[str] | None) -> None:
     rows = job.listing(parts, machines)
-    if output.json({"edition": job.edition.name, "files": [vars(row) for row in rows]}):
+    about = job.edition.about()
+    if output.json({"edition": job.edition.name, "about": about, "files": [vars(row) for row in rows]}):
         return
     output.table(
         f"{job.edition.name}: {job.edition.title}",
@@ -136,12 +137,23 @@ def _show_list(output: Output, job: Job, parts: tuple[str, ...], machines: list[
             for page in [row.url.partition("/files/")[0]]
         ],
     )
+    for name, value in about.items() if output.settings.verbose else []:
+        output.text(f"{name.replace('_', ' ').capitalize()}: {_in_words(value)}")
     missing = [row.size for row in rows if row.state not in ("here", "linked")]
     known = sum(size for size in missing if size is not None)
     output.text(
         f"To fetch: {len(missing)} files{f', {known / 1e9:.2f} GB' if known else ''}. Zips may be fetched by "
         f"hand and put into {job.tree.zips}."
     )
+
+
+def _in_words(value: Any) -> str:
+    """Plain data in one line."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_in_words(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return ("; " if any(" " in part for part in value) else ", ").join(value)
+    return str(value)
 
 
 def _show_checks(output: Output, job: Job, parts: tuple[str, ...], machines: list[str] | None) -> None:

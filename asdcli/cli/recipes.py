@@ -64,7 +64,7 @@ def _show(
     method = recipe.resolve(member=chosen, machine=machine, edition=data, profile=profile)
     check_components(recipe, method)
     document: dict[str, Any] = {"recipe": recipe.name, "title": recipe.header.title, "member": chosen}
-    document |= {"cite": list(recipe.header.cite), **resolved(method)}
+    document |= {"cite": list(recipe.header.cite), "notes": recipe.header.notes.strip(), **resolved(method)}
     if not output.json(document):
         output.text(_yaml(document))
 

@@ -17,7 +17,7 @@ from asdcli.workspace.places import SETS
 FOLDER = Path(__file__).parent
 
 _PLAIN = (
-    *("title", "year", "page", "paper", "provenance", "evaluator", "clip_seconds", "counts", "synthetic", "own"),
+    *("title", "year", "page", "paper", "evaluator", "clip_seconds", "counts", "synthetic", "own"),
     *("metrics", "domains", "domain_in_eval_names", "attributes"),
 )
 
@@ -85,7 +85,6 @@ class Edition:
     year: int | None = None
     page: str = ""
     paper: str = ""
-    provenance: str = ""
     evaluator: str = ""
     channels: tuple[str, ...] = ()
     clip_seconds: str = ""
@@ -98,6 +97,25 @@ class Edition:
     notes: tuple[str, ...] = ()
     synthetic: bool = False
     own: bool = False
+
+    def about(self) -> dict[str, Any]:
+        """What participants want to know of an edition before anything else, as plain data without what is empty."""
+        archives = {
+            part: ". ".join(filter(None, [f"supersedes record {a.supersedes}" if a.supersedes else "", a.note]))
+            for part, a in self.downloads.items()
+        }
+        facts = {
+            "page": self.page,
+            "paper": self.paper,
+            "evaluator": self.evaluator and f"https://github.com/{self.evaluator}",
+            "clip_seconds": self.clip_seconds,
+            "channels": list(self.channels),
+            "hidden_attributes": {key: list(machines) for key, machines in self.hidden_attributes.items()},
+            "rules": list(self.rules),
+            "records": {part: text for part, text in archives.items() if text},
+            "notes": list(self.notes),
+        }
+        return {name: value for name, value in facts.items() if value}
 
 
 def edition_names() -> list[str]:
