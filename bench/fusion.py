@@ -1,4 +1,4 @@
-"""The grid search for fusion weights against scikit-learn's roc_auc_score called per weight, section and metric.
+"""The grid search for fusion shares against scikit-learn's roc_auc_score called per share, section and metric.
 
 OMP_NUM_THREADS=1 python bench/fusion.py
 """
@@ -38,7 +38,7 @@ def make_trials(sections: int, levels: int | None) -> dict[str, list[Trial]]:
 
 
 def compare(what: str, trials: dict[str, list[Trial]], points: np.ndarray, sampled: int = 10) -> None:
-    """Time of the whole search, weights and held-out estimate included, and of scikit-learn on a few of its points."""
+    """Time of the whole search, shares and held-out estimate included, and of scikit-learn on a few of its points."""
     times = []
     for _ in range(3):
         began = time.perf_counter()

@@ -123,20 +123,20 @@ def _choice(
     norm: NormName | None,
 ) -> tuple[Choice, Norm]:
     """How the weights are chosen, and the normalisation: the one asked for, or that of the weights file."""
-    from asdcli.scores.shares import Grid, Weights, read_weights
+    from asdcli.scores.shares import Grid, Shares, read_shares
 
     wanted: Norm = norm.value if norm else "train"
     if grid:
         return Grid(0.1 if step is None else step, per_machine), wanted
     if file is not None:
-        weights, of_file = read_weights(file)
+        shares, of_file = read_shares(file)
         if of_file is not None and norm is None:
             output.ui.say(f"Normalisation: {of_file} (as {file} says)")
-            return weights, of_file
+            return shares, of_file
         if of_file not in (None, wanted):
             output.ui.warn(f"The weights of {file} were found with --norm {of_file}, not {wanted}.")
-        return weights, wanted
-    return (Weights(dict(map(_pair, pairs))) if pairs else None), wanted
+        return shares, wanted
+    return (Shares(dict(map(_pair, pairs))) if pairs else None), wanted
 
 
 def _pair(text: str) -> tuple[str, float]:
@@ -167,28 +167,28 @@ def _fuse_given(
 
 def _document(fused: Fused, grid: bool) -> dict[str, Any]:
     """Official scores on the development set (None where it is not there or has no labels), weights, and where."""
-    worth, own = fused.worth, fused.weights.machines
+    worth, own = fused.worth, fused.shares.machines
     document: dict[str, Any] = {"equal": worth and worth.equal}
     if grid:
         document |= {"grid": worth and worth.chosen, "held_out": worth and worth.held_out}
-    elif len(set(fused.weights.common.values())) > 1 or own:
+    elif len(set(fused.shares.common.values())) > 1 or own:
         document["score"] = worth and worth.chosen
-    document |= {"weights": dict(fused.weights.common), "out": str(fused.out)}
-    document |= {"oracle": fused.weights.oracle, "normalisation": fused.norm, "systems": worth and worth.systems}
+    document |= {"weights": dict(fused.shares.common), "out": str(fused.out)}
+    document |= {"oracle": fused.shares.oracle, "normalisation": fused.norm, "systems": worth and worth.systems}
     if own:
         common = [machine for machine in fused.machines if machine not in own]
-        document |= {"machine_weights": {m: dict(weights) for m, weights in own.items()}, "common_weights_for": common}
+        document |= {"machine_weights": {m: dict(shares) for m, shares in own.items()}, "common_weights_for": common}
     return document
 
 
 def _draw(output: Output, edition: Edition, fused: Fused, systems: list[str], grid: bool) -> None:
     """A row for each system with its weights and its score alone, then the fusion, and what it is worth in words."""
-    worth, weights = fused.worth, fused.weights
-    columns = {"weight": weights.common, **weights.machines}
+    worth, shares = fused.worth, fused.shares
+    columns = {"weight": shares.common, **shares.machines}
     alone = worth.systems if worth else {}
     rows = [(n, *(_weight(own.get(n, 0.0)) for own in columns.values()), _percent(alone.get(n))) for n in systems]
     blank = [""] * len(columns)
-    rows += [(name, *blank, _percent(value)) for name, value in _fusions(worth, weights.oracle, grid).items()]
+    rows += [(name, *blank, _percent(value)) for name, value in _fusions(worth, shares.oracle, grid).items()]
     synthetic = " (synthetic data)" if edition.synthetic else ""
     title = f"asd ensemble: {edition.name}{synthetic}"
     output.table(title, ("system", *columns, "dev score, %"), rows, [len(systems) - 1])
@@ -196,7 +196,7 @@ def _draw(output: Output, edition: Edition, fused: Fused, systems: list[str], gr
         output.text("Normalised by test clips, which is against the rules on evaluation sets.")
     if fused.not_evaluated:
         output.text(f"Not evaluated: {fused.not_evaluated}")
-    if weights.machines:
+    if shares.machines:
         output.text(_whose_weights(fused))
     if grid and worth:
         output.text(_verdict(worth))
@@ -232,8 +232,8 @@ def _verdict(worth: Worth) -> str:
 
 
 def _whose_weights(fused: Fused) -> str:
-    own = [machine for machine in fused.machines if machine in fused.weights.machines]
-    common = [machine for machine in fused.machines if machine not in fused.weights.machines]
+    own = [machine for machine in fused.machines if machine in fused.shares.machines]
+    common = [machine for machine in fused.machines if machine not in fused.shares.machines]
     sentence = f"Own weights: {', '.join(own) or 'no machine'}."
     return sentence + (f" Common weights (column weight): {', '.join(common)}." if common else "")
 

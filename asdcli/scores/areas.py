@@ -23,7 +23,7 @@ class Trial:
 
 
 def areas(trial: Trial, points: np.ndarray, max_fpr: float = MAX_FPR) -> np.ndarray:
-    """AUC of each kind of normal clips against all anomalies, then the pAUC of all, under each of the weights.
+    """AUC of each kind of normal clips against all anomalies, then the pAUC of all, under each of the shares.
 
     points: float `[points, systems]`; the result is `[values, points]`. Equal scores count half, as they form one
     step of the ROC curve; the pAUC is standardised (McClish, 1989). Memory grows with points times clips.

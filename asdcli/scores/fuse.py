@@ -9,34 +9,34 @@ import numpy as np
 LARGEST_WHOLE = 1000
 
 
-def fuse(scores: Sequence[np.ndarray] | np.ndarray, weights: Sequence[float]) -> np.ndarray:
+def fuse(scores: Sequence[np.ndarray] | np.ndarray, shares: Sequence[float]) -> np.ndarray:
     """Weighted mean of several systems' scores of the same clips: `[clips]` each to `[clips]`.
 
-    The weights are taken relative to their sum, so that (1, 1) and (0.5, 0.5) are the same fusion.
+    The shares are taken relative to their sum, so that (1, 1) and (0.5, 0.5) are the same fusion.
     """
-    total = float(sum(weights))
-    if not 0 < total < float("inf") or min(weights) < 0:
-        raise ValueError(f"weights must be finite and non-negative with a positive sum, not {list(weights)}")
-    if len(scores) != len(weights):
-        raise ValueError(f"{len(weights)} weights for {len(scores)} systems")
-    ratio = whole(weights)
+    total = float(sum(shares))
+    if not 0 < total < float("inf") or min(shares) < 0:
+        raise ValueError(f"weights must be finite and non-negative with a positive sum, not {list(shares)}")
+    if len(scores) != len(shares):
+        raise ValueError(f"{len(shares)} weights for {len(scores)} systems")
+    ratio = whole(shares)
     return weighted_sums(np.ascontiguousarray(scores, dtype=float), ratio[None])[0] / ratio.sum()
 
 
-def whole(weights: Sequence[float]) -> np.ndarray:
-    """The same ratio `[systems]` in whole numbers, where their sum is at most 1000; else the weights as they are.
+def whole(shares: Sequence[float]) -> np.ndarray:
+    """The same ratio `[systems]` in whole numbers, where their sum is at most 1000; else the shares as they are.
 
-    Whole multiples of whole scores, such as ranks, are exact sums: clips that should tie do, whether the weights were
+    Whole multiples of whole scores, such as ranks, are exact sums: clips that should tie do, whether the shares were
     given as 0.1 and 0.3 or as 1 and 3.
     """
-    given = np.asarray(weights, dtype=float)
+    given = np.asarray(shares, dtype=float)
     scaled = np.arange(1, LARGEST_WHOLE + 1)[:, None] * (given / given.sum())
     fits = np.flatnonzero(np.abs(scaled - scaled.round()).max(axis=1) < 1e-9)
     return scaled[fits[0]].round() if len(fits) else given
 
 
 def weighted_sums(scores: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Scores `[systems, clips]` under each of the weights `[points, systems]`: `[points, clips]`.
+    """Scores `[systems, clips]` under each of the shares `[points, systems]`: `[points, clips]`.
 
     Summed by `einsum`, one system after the other in every column alike, and not by a BLAS product, whose rounding may
     differ between columns: clips with equal scores keep equal sums, and a search sees to the last bit the scores that

@@ -1,4 +1,4 @@
-"""The grid search for weights, and the estimate of what it gives on a machine that it did not see."""
+"""The grid search for shares, and the estimate of what it gives on a machine that it did not see."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Table:
 def score_table(
     trials: Trials, points: np.ndarray, harmonic: bool, progress: Callable[[int], None] | None = None
 ) -> Table:
-    """The scores of every machine under each of the weights `[points, systems]`, in one pass and little memory.
+    """The scores of every machine under each of the shares `[points, systems]`, in one pass and little memory.
 
     progress: called with the number of points done.
     """
@@ -64,9 +64,9 @@ def score_table(
     block = max(1, _BLOCK // max(trial.kinds.size for own in trials.values() for trial in own))
     for start in range(0, len(points), block):
         rows = slice(start, start + block)
-        weights = points[rows].astype(float)
+        shares = points[rows].astype(float)
         for machine, own in enumerate(trials.values()):
-            values = np.concatenate([areas(trial, weights) for trial in own])
+            values = np.concatenate([areas(trial, shares) for trial in own])
             scores[machine, rows] = (harmonic_mean if harmonic else arithmetic_mean)(values, axis=0)
         if progress:
             progress(min(start + block, len(points)))
@@ -75,7 +75,7 @@ def score_table(
 
 
 def held_out(table: Table, points: np.ndarray) -> float | None:
-    """The score when each machine is fused with the weights that are best on all others; None for one machine."""
+    """The score when each machine is fused with the shares that are best on all others; None for one machine."""
     if len(table.machines) < 2:
         return None
     others = [[other for other in table.machines if other != machine] for machine in table.machines]
@@ -83,7 +83,7 @@ def held_out(table: Table, points: np.ndarray) -> float | None:
 
 
 def simplex(systems: int, steps: int) -> np.ndarray:
-    """All weights in whole steps that sum to `steps`: int64 `[points, systems]`, in falling lexicographic order."""
+    """All shares in whole steps that sum to `steps`: int64 `[points, systems]`, in falling lexicographic order."""
     points = np.zeros((1, 0), dtype=np.int64)
     left = np.array([steps])
     for _ in range(systems - 1):
@@ -101,7 +101,7 @@ def simplex_size(systems: int, steps: int) -> int:
 def best(objective: np.ndarray, points: np.ndarray) -> int:
     """The number of the point with the highest objective `[points]`.
 
-    Among those within 1e-12 of it the most even weights win (the smallest sum of squares), and among these the first.
+    Among those within 1e-12 of it the most even shares win (the smallest sum of squares), and among these the first.
     """
     good = np.flatnonzero(objective >= objective.max() - TIE)
     return int(good[np.argmin((points[good] ** 2).sum(axis=1))])

@@ -1,4 +1,7 @@
-"""Weights of the systems in a fusion: given, read from a weights file, or still to be found; as data and as a file."""
+"""Shares of the systems in a fusion: given, read from a file, or still to be found; as data and as a file.
+
+Users know them as the weights of an ensemble (`--weights`, `weights.yaml`); in the code, weights are those of networks.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,10 @@ FILE = "weights.yaml"
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Weights by system: `common` to all machines, and the own ones of single machines, which replace them there.
+class Shares:
+    """Shares by system: `common` to all machines, and the own ones of single machines, which replace them there.
 
-    A system that is not named has no weight. oracle: chosen with the labels of the development set.
+    A system that is not named has no share. oracle: chosen with the labels of the development set.
     """
 
     common: Mapping[str, float]
@@ -30,22 +33,22 @@ class Weights:
     oracle: bool = False
 
     def vector(self, names: Sequence[str], machine: str = "") -> list[float]:
-        """Weights `[systems]` of the named systems for a machine."""
-        weights = self.machines.get(machine, self.common)
-        return [float(weights.get(name, 0.0)) for name in names]
+        """Shares `[systems]` of the named systems for a machine."""
+        shares = self.machines.get(machine, self.common)
+        return [float(shares.get(name, 0.0)) for name in names]
 
     def used(self) -> list[str]:
-        """The systems that have any weight anywhere."""
+        """The systems that have any share anywhere."""
         everywhere = (self.common, *self.machines.values())
-        return list(dict.fromkeys(name for weights in everywhere for name, weight in weights.items() if weight > 0))
+        return list(dict.fromkeys(name for shares in everywhere for name, share in shares.items() if share > 0))
 
     def check(self, names: Sequence[str]) -> None:
-        """Raise UserError when a weight is negative or not finite, all are 0, or a system is not there."""
-        for weights in (self.common, *self.machines.values()):
-            for name, weight in weights.items():
-                if not 0 <= weight < math.inf:
-                    raise UserError(f"The weight of {name} is {weight}; a weight is a number of at least 0.")
-            if not any(weights.values()):
+        """Raise UserError when a share is negative or not finite, all are 0, or a system is not there."""
+        for shares in (self.common, *self.machines.values()):
+            for name, share in shares.items():
+                if not 0 <= share < math.inf:
+                    raise UserError(f"The weight of {name} is {share}; a weight is a number of at least 0.")
+            if not any(shares.values()):
                 raise UserError("All weights are 0.")
         for name in self.used():
             if name not in names:
@@ -54,7 +57,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Grid:
-    """Weights to be searched for in steps of `step`; with `per_machine` those of each machine as well."""
+    """Shares to be searched for in steps of `step`; with `per_machine` those of each machine as well."""
 
     step: float = 0.1
     per_machine: bool = False
@@ -71,31 +74,33 @@ class Grid:
 
 @dataclass(frozen=True)
 class Best:
-    """Equal weights for so many systems: the best ones by their score on the development set."""
+    """Equal shares for so many systems: the best ones by their score on the development set."""
 
     count: int
 
 
-Choice = Weights | Grid | Best | None
-"""How the weights of a fusion are chosen; None is equal weights for whichever systems there are."""
+Choice = Shares | Grid | Best | None
+"""How the shares of a fusion are chosen; None is equal shares for whichever systems there are."""
+
+_NAMES: dict[type[Shares | Grid | Best], str] = {Shares: "weights", Grid: "grid", Best: "best"}
 
 
 def choice_to_dict(choice: Choice) -> dict[str, Any] | None:
     """As JSON can hold it; `choice_from_dict` is the way back."""
-    return None if choice is None else {type(choice).__name__.lower(): asdict(choice)}
+    return None if choice is None else {_NAMES[type(choice)]: asdict(choice)}
 
 
 def choice_from_dict(document: Mapping[str, Any] | None) -> Choice:
-    for kind in (Weights, Grid, Best):
-        if document and kind.__name__.lower() in document:
-            return kind(**document[kind.__name__.lower()])
+    for kind, name in _NAMES.items():
+        if document and name in document:
+            return kind(**document[name])
     return None
 
 
-def read_weights(path: Path) -> tuple[Weights, Norm | None]:
-    """The weights and the normalisation they belong to, of a file that `asd ensemble` or anybody wrote.
+def read_shares(path: Path) -> tuple[Shares, Norm | None]:
+    """The shares and the normalisation they belong to, of a file that `asd ensemble` or anybody wrote.
 
-    Needed is `weights:` with a number for each system; `machines:` holds own weights of single machines in the same
+    Needed is `weights:` with a number for each system; `machines:` holds own shares of single machines in the same
     form. Raises UserError naming the line of what is not of this form.
     """
     source = load_yaml(path)
@@ -109,7 +114,7 @@ def read_weights(path: Path) -> tuple[Weights, Norm | None]:
     norm = source.data.get("normalisation")
     if norm is not None and norm not in NORMS:
         raise unknown(f"normalisation in {source.place(('normalisation',))}", str(norm), NORMS)
-    return Weights(common, own, bool(source.data.get("oracle", False))), norm
+    return Shares(common, own, bool(source.data.get("oracle", False))), norm
 
 
 def _numbers(source: Sourced, *path: str) -> dict[str, float]:
@@ -122,14 +127,14 @@ def _numbers(source: Sourced, *path: str) -> dict[str, float]:
     return numbers
 
 
-def write_weights(folder: Path, weights: Weights, names: Sequence[str], about: Mapping[str, Any]) -> None:
+def write_shares(folder: Path, shares: Shares, names: Sequence[str], about: Mapping[str, Any]) -> None:
     """Write `weights.yaml`: what it is `about`, then each system's share, for all machines and for single ones."""
-    document = {**about, "oracle": weights.oracle, "weights": shares(weights.vector(names), names)}
-    if weights.machines:
-        document["machines"] = {m: shares(weights.vector(names, m), names) for m in weights.machines}
+    document = {**about, "oracle": shares.oracle, "weights": relative(shares.vector(names), names)}
+    if shares.machines:
+        document["machines"] = {m: relative(shares.vector(names, m), names) for m in shares.machines}
     write_atomic(folder / FILE, yaml.safe_dump(document, sort_keys=False).encode())
 
 
-def shares(vector: Sequence[float], names: Sequence[str]) -> dict[str, float]:
-    """Weights by system, relative to their sum."""
-    return {name: weight / sum(vector) for name, weight in zip(names, vector, strict=True)}
+def relative(vector: Sequence[float], names: Sequence[str]) -> dict[str, float]:
+    """Shares by system, relative to their sum."""
+    return {name: share / sum(vector) for name, share in zip(names, vector, strict=True)}

@@ -1,4 +1,4 @@
-"""From scores with known labels to weights, and to what they are worth: each system alone, equal, chosen, held out."""
+"""From scores with known labels to shares, and to what they are worth: each system alone, equal, chosen, held out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from asdcli.scores.areas import Trial
 from asdcli.scores.folders import ScoreFolder
 from asdcli.scores.fuse import whole
 from asdcli.scores.search import Table, best, held_out, score_table, simplex, simplex_size
-from asdcli.scores.shares import Best, Choice, Grid, Weights
+from asdcli.scores.shares import Best, Choice, Grid, Shares
 from asdcli.ui import Ui
 
 MAX_POINTS = 1_000_000
@@ -25,8 +25,8 @@ MAX_POINTS = 1_000_000
 class Worth:
     """Scores on the development set, the official ones (2020: the mean of AUC and pAUC).
 
-    systems: of each system alone; equal: with equal weights; chosen: with the chosen weights. held_out, after a grid
-    search: when each machine has the weights that are best on all other machines; None where there is one machine only.
+    systems: of each system alone; equal: with equal shares; chosen: with the chosen shares. held_out, after a grid
+    search: when each machine has the shares that are best on all other machines; None where there is one machine only.
     """
 
     systems: dict[str, float]
@@ -36,7 +36,7 @@ class Worth:
 
 
 class Labelled:
-    """The development set of several systems with its labels: scores of any weights."""
+    """The development set of several systems with its labels: scores of any shares."""
 
     def __init__(self, edition: Edition, folders: Sequence[ScoreFolder], norm: Norm) -> None:
         self.names = [folder.name for folder in folders]
@@ -54,9 +54,9 @@ class Labelled:
     def table(self, points: np.ndarray) -> Table:
         return score_table(self.trials, points, self.harmonic)
 
-    def worth(self, weights: Weights, held_out: float | None = None) -> Worth:
+    def worth(self, shares: Shares, held_out: float | None = None) -> Worth:
         machines = list(self.trials)
-        vectors = [whole(weights.vector(self.names, machine)) for machine in machines]
+        vectors = [whole(shares.vector(self.names, machine)) for machine in machines]
         count = len(self.names)
         table = self.table(np.array([*np.eye(count), np.ones(count), *vectors]))
         *alone, equal = table.official()[: count + 1].tolist()
@@ -64,25 +64,23 @@ class Labelled:
         return Worth(dict(zip(self.names, alone, strict=True)), equal, chosen, held_out)
 
 
-def weigh(
-    ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], norm: Norm, choice: Choice
-) -> tuple[Weights, Worth]:
-    """The weights of a choice, found where it leaves them to be found, and their worth. Needs labels."""
+def weigh(ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], norm: Norm, choice: Choice) -> tuple[Shares, Worth]:
+    """The shares of a choice, found where it leaves them to be found, and their worth. Needs labels."""
     labelled = Labelled(edition, folders, norm)
     if isinstance(choice, Grid):
         return _search(ui, labelled, choice)
     if isinstance(choice, Best):
-        weights = _best_systems(labelled, choice.count)
+        shares = _best_systems(labelled, choice.count)
     else:
-        weights = choice or equal_weights(labelled.names)
-    return weights, labelled.worth(weights)
+        shares = choice or equal_shares(labelled.names)
+    return shares, labelled.worth(shares)
 
 
-def equal_weights(names: Sequence[str]) -> Weights:
-    return Weights(dict.fromkeys(names, 1.0))
+def equal_shares(names: Sequence[str]) -> Shares:
+    return Shares(dict.fromkeys(names, 1.0))
 
 
-def _search(ui: Ui, labelled: Labelled, grid: Grid) -> tuple[Weights, Worth]:
+def _search(ui: Ui, labelled: Labelled, grid: Grid) -> tuple[Shares, Worth]:
     size = simplex_size(len(labelled.names), grid.steps)
     if size > MAX_POINTS:
         raise UserError(f"A grid of {len(labelled.names)} systems has {size:,} points in these steps.", "--step 0.25")
@@ -90,21 +88,21 @@ def _search(ui: Ui, labelled: Labelled, grid: Grid) -> tuple[Weights, Worth]:
     with ui.progress("Searching weights", total=size, unit="points") as bar:
         table = score_table(labelled.trials, points, labelled.harmonic, bar.show)
 
-    def shares(point: int) -> dict[str, float]:
+    def at(point: int) -> dict[str, float]:
         return dict(zip(labelled.names, (points[point] / grid.steps).tolist(), strict=True))
 
     own: dict[str, dict[str, float]] = {}
     if grid.per_machine:
-        own = {machine: shares(best(table.of([machine]).official(), points)) for machine in table.machines}
-    weights = Weights(shares(best(table.official(), points)), own, oracle=True)
-    return weights, labelled.worth(weights, held_out(table, points))
+        own = {machine: at(best(table.of([machine]).official(), points)) for machine in table.machines}
+    shares = Shares(at(best(table.official(), points)), own, oracle=True)
+    return shares, labelled.worth(shares, held_out(table, points))
 
 
-def _best_systems(labelled: Labelled, count: int) -> Weights:
-    """Equal weights for the best systems; of equally good ones the first."""
+def _best_systems(labelled: Labelled, count: int) -> Shares:
+    """Equal shares for the best systems; of equally good ones the first."""
     alone = labelled.table(np.eye(len(labelled.names))).official()
     order = np.argsort(-alone, kind="stable")[:count]
-    return Weights({labelled.names[number]: 1.0 for number in sorted(order.tolist())}, oracle=True)
+    return Shares({labelled.names[number]: 1.0 for number in sorted(order.tolist())}, oracle=True)
 
 
 def _kinds(edition: Edition, labels: np.ndarray, domains: np.ndarray) -> np.ndarray | None:

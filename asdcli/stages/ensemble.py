@@ -19,8 +19,8 @@ from asdcli.errors import UserError
 from asdcli.scores.aligned import BY_RANK, BY_TEST_CLIPS, Aligned, Norm, align, group_of, in_order
 from asdcli.scores.folders import ScoreFolder
 from asdcli.scores.fuse import fuse
-from asdcli.scores.shares import FILE, Choice, Weights, choice_to_dict, read_weights, shares, write_weights
-from asdcli.scores.weighing import Worth, equal_weights, weigh
+from asdcli.scores.shares import FILE, Choice, Shares, choice_to_dict, read_shares, relative, write_shares
+from asdcli.scores.weighing import Worth, equal_shares, weigh
 from asdcli.ui import Ui
 from asdcli.workspace.made import Made, fingerprint
 from asdcli.workspace.places import SETS
@@ -36,7 +36,7 @@ class Fused:
 
     out: Path
     norm: Norm
-    weights: Weights
+    shares: Shares
     sets: tuple[str, ...]
     machines: tuple[str, ...]
     worth: Worth | None
@@ -48,7 +48,7 @@ def run(ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], choice: Choice
     names = [folder.name for folder in folders]
     if len(set(names)) != len(names):
         raise UserError(f"Two systems are called {max(names, key=names.count)}; rename a folder.")
-    if isinstance(choice, Weights):
+    if isinstance(choice, Shares):
         choice.check(names)
         names = choice.used()
     sets = [name for name in SETS if all(folder.scores.get(name) for folder in folders if folder.name in names)]
@@ -75,24 +75,24 @@ def _make(
     sets: Sequence[str],
     made_from: str,
 ) -> None:
-    """Find the weights, write everything, and `made.json` last."""
+    """Find the shares, write everything, and `made.json` last."""
     names = [folder.name for folder in folders]
-    weights, worth, not_evaluated = _weigh(ui, edition, folders, choice, norm, sets)
-    used = [folder for folder in folders if folder.name in weights.used()]
+    shares, worth, not_evaluated = _weigh(ui, edition, folders, choice, norm, sets)
+    used = [folder for folder in folders if folder.name in shares.used()]
     files = []
     for set_name in sets:
-        files += _write(ui, edition, used, weights, align(used, set_name, norm), out, set_name, norm)
+        files += _write(ui, edition, used, shares, align(used, set_name, norm), out, set_name, norm)
     about = {"edition": edition.name, "normalisation": norm}
-    found = {} if isinstance(choice, Weights | None) else vars(choice)
-    write_weights(out, weights, names, {**about, **found, **({"objective": worth.chosen} if worth else {})})
+    found = {} if isinstance(choice, Shares | None) else vars(choice)
+    write_shares(out, shares, names, {**about, **found, **({"objective": worth.chosen} if worth else {})})
     _remove_others(out, files)
     Made(out).write(
         made_from,
         [FILE, *files],
         **about,
         choice=choice_to_dict(choice),
-        oracle=weights.oracle,
-        weights={name: share for name, share in shares(weights.vector(names), names).items() if name in weights.used()},
+        oracle=shares.oracle,
+        weights={name: share for name, share in relative(shares.vector(names), names).items() if name in shares.used()},
         sets=list(sets),
         machines=sorted({unit.machine for folder in used for name in sets for unit in folder.scores[name]}),
         worth=worth and asdict(worth),
@@ -103,24 +103,24 @@ def _make(
 
 def _read(out: Path) -> Fused:
     made = Made(out).read()["all"]
-    weights, _ = read_weights(out / FILE)
+    shares, _ = read_shares(out / FILE)
     worth = made["worth"] and Worth(**made["worth"])
     places = tuple(made["sets"]), tuple(made["machines"])
-    return Fused(out, made["normalisation"], weights, *places, worth, made["not_evaluated"])
+    return Fused(out, made["normalisation"], shares, *places, worth, made["not_evaluated"])
 
 
 def _weigh(
     ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], choice: Choice, norm: Norm, sets: Sequence[str]
-) -> tuple[Weights, Worth | None, str]:
-    """Weights, their worth, and why there is none. A search needs labels; given weights do without."""
-    if isinstance(choice, Weights | None):
-        weights = choice or equal_weights([folder.name for folder in folders])
+) -> tuple[Shares, Worth | None, str]:
+    """Shares, their worth, and why there is none. A search needs labels; given shares do without."""
+    if isinstance(choice, Shares | None):
+        shares = choice or equal_shares([folder.name for folder in folders])
         if "dev" not in sets:
-            return weights, None, ""
+            return shares, None, ""
         try:
             return *weigh(ui, edition, folders, norm, choice), ""
         except UserError as error:
-            return weights, None, str(error)
+            return shares, None, str(error)
     if "dev" not in sets:
         raise UserError(
             "Weights are searched for on the development set, and the systems have no scores of it in common.",
@@ -133,7 +133,7 @@ def _write(
     ui: Ui,
     edition: Edition,
     folders: Sequence[ScoreFolder],
-    weights: Weights,
+    shares: Shares,
     aligned: Aligned,
     out: Path,
     set_name: str,
@@ -141,20 +141,20 @@ def _write(
 ) -> list[str]:
     """Write the fused files of one set and of its training clips; returns their names below `out`."""
     names = [folder.name for folder in folders]
-    train = {unit: fuse(scores, weights.vector(names, unit.machine)) for unit, (_, scores) in aligned.train.items()}
+    train = {unit: fuse(scores, shares.vector(names, unit.machine)) for unit, (_, scores) in aligned.train.items()}
     files, undecided = [], []
     for unit, values in train.items():
         files.append(f"train/{score_name(edition, unit)}")
         write_values(out / files[-1], aligned.train[unit][0], values)
     for unit, (clips, scores) in aligned.test.items():
-        values = fuse(scores, weights.vector(names, unit.machine))
+        values = fuse(scores, shares.vector(names, unit.machine))
         files.append(f"{set_name}/{score_name(edition, unit)}")
         write_values(out / files[-1], clips, values)
         if edition.decision_file is None:
             continue
         decisions = _decide(unit, values, train, norm)
         if decisions is None:
-            decisions = _vote(unit, clips, folders, weights.vector(names, unit.machine), set_name)
+            decisions = _vote(unit, clips, folders, shares.vector(names, unit.machine), set_name)
         if decisions is None:
             undecided.append(unit)
             continue
@@ -178,7 +178,7 @@ def _decide(unit: Unit, values: np.ndarray, train: Mapping[Unit, np.ndarray], no
 
 
 def _vote(
-    unit: Unit, clips: Sequence[str], folders: Sequence[ScoreFolder], weights: Sequence[float], set_name: str
+    unit: Unit, clips: Sequence[str], folders: Sequence[ScoreFolder], shares: Sequence[float], set_name: str
 ) -> np.ndarray | None:
     """The weighted vote of the systems' decision files; None when one of them has none."""
     votes = []
@@ -187,7 +187,7 @@ def _vote(
         if unit not in decisions:
             return None
         votes.append(in_order(clips, decisions[unit], folder, unit)[1])
-    return (fuse(votes, weights) >= 0.5).astype(int)
+    return (fuse(votes, shares) >= 0.5).astype(int)
 
 
 def _content(folder: ScoreFolder) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from asdcli.errors import unknown
 from asdcli.scores.aligned import Norm
 from asdcli.scores.folders import ScoreFolder, open_score_folder
-from asdcli.scores.shares import Best, Choice, Weights, choice_from_dict
+from asdcli.scores.shares import Best, Choice, Shares, choice_from_dict
 from asdcli.stages import ensemble, score
 from asdcli.stages import train as training
 from asdcli.stages.selection import Selection
@@ -44,14 +44,14 @@ def member_folders(selection: Selection, only: str | None = None) -> list[ScoreF
 def current_ensemble(selection: Selection) -> ScoreFolder:
     """The recipe's ensemble, brought up to date in the way it was made, or made with the defaults.
 
-    Its name tells when its weights were chosen with the labels of the development set.
+    Its name tells when its shares were chosen with the labels of the development set.
     """
     place = ensemble_folder(selection)
     made = Made(place).read().get("all", {})
     choice = choice_from_dict(made.get("choice"))
     fused, _ = fuse_recipe(selection, choice, made.get("normalisation", "train"), None)
     folder = open_score_folder(selection.workspace, selection.ui, place, selection.edition)
-    return replace(folder, name=f"{folder.name} (oracle on dev)") if fused.weights.oracle else folder
+    return replace(folder, name=f"{folder.name} (oracle on dev)") if fused.shares.oracle else folder
 
 
 def ensemble_folder(selection: Selection, system: str | None = None) -> Path:
@@ -60,8 +60,8 @@ def ensemble_folder(selection: Selection, system: str | None = None) -> Path:
     return selection.workspace.ensemble(name) / selection.edition.name
 
 
-def named_system(selection: Selection, name: str) -> tuple[Weights | Best, str | None]:
-    """How the weights of a system of the recipe are chosen, and the detector whose scores alone it takes, if so."""
+def named_system(selection: Selection, name: str) -> tuple[Shares | Best, str | None]:
+    """How the shares of a system of the recipe are chosen, and the detector whose scores alone it takes, if so."""
     systems = selection.recipe.header.systems
     if name not in systems:
         raise unknown(f"system of recipe {selection.recipe.name}", name, systems)
@@ -69,7 +69,7 @@ def named_system(selection: Selection, name: str) -> tuple[Weights | Best, str |
     if system.best is not None:
         return Best(system.best), system.detector
     suffix = f" seed_{selection.seed}" if selection.seed else ""
-    return Weights({f"{key}{suffix}": weight for key, weight in system.weights.items()}, oracle=system.oracle), None
+    return Shares({f"{key}{suffix}": share for key, share in system.weights.items()}, oracle=system.oracle), None
 
 
 def fuse_recipe(

@@ -25,30 +25,30 @@ def test_fuse_by_hand() -> None:
 
 @given(st.lists(st.tuples(scores(), WEIGHT), min_size=1, max_size=4), st.floats(0.01, 100))
 def test_only_the_ratio_of_weights_counts(systems: list[tuple[np.ndarray, float]], factor: float) -> None:
-    parts, weights = [part for part, _ in systems], [weight for _, weight in systems]
-    fused = fuse(parts, weights)
-    np.testing.assert_allclose(fuse(parts, [factor * weight for weight in weights]), fused, rtol=1e-9, atol=1e-6)
+    parts, shares = [part for part, _ in systems], [share for _, share in systems]
+    fused = fuse(parts, shares)
+    np.testing.assert_allclose(fuse(parts, [factor * share for share in shares]), fused, rtol=1e-9, atol=1e-6)
     stacked = np.stack(parts)
     assert (stacked.min(0) - 1e-6 <= fused).all()
     assert (fused <= stacked.max(0) + 1e-6).all()
 
 
 @given(scores(), scores(), WEIGHT)
-def test_a_weight_of_zero_leaves_a_system_out(one: np.ndarray, other: np.ndarray, weight: float) -> None:
-    np.testing.assert_array_equal(fuse([one, other], [weight, 0]), one)
+def test_a_weight_of_zero_leaves_a_system_out(one: np.ndarray, other: np.ndarray, share: float) -> None:
+    np.testing.assert_array_equal(fuse([one, other], [share, 0]), one)
 
 
 @given(scores(), st.lists(WEIGHT, min_size=1, max_size=4))
-def test_a_system_fused_with_itself_stays_itself(one: np.ndarray, weights: list[float]) -> None:
-    np.testing.assert_allclose(fuse([one] * len(weights), weights), one, rtol=1e-9)
+def test_a_system_fused_with_itself_stays_itself(one: np.ndarray, shares: list[float]) -> None:
+    np.testing.assert_allclose(fuse([one] * len(shares), shares), one, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
-    "weights", [[], [0, 0], [-1, 2], [float("nan"), 1], [float("inf"), 1], [1, 1, 1]], ids=lambda weights: str(weights)
+    "shares", [[], [0, 0], [-1, 2], [float("nan"), 1], [float("inf"), 1], [1, 1, 1]], ids=lambda shares: str(shares)
 )
-def test_impossible_weights_are_refused(weights: list[float]) -> None:
+def test_impossible_weights_are_refused(shares: list[float]) -> None:
     with pytest.raises(ValueError, match="weights"):
-        fuse([np.zeros(3), np.ones(3)], weights)
+        fuse([np.zeros(3), np.ones(3)], shares)
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=6).filter(any), st.sampled_from([1, 0.1, 1 / 3, 7.3]))
@@ -63,8 +63,8 @@ def test_weights_without_a_whole_ratio_stay() -> None:
 
 def test_whole_scores_tie_however_the_weights_are_written() -> None:
     ranks = [np.array([3.0, 12.0, 0.0]), np.array([9.0, 6.0, 10.0])]  # 3 : 1 or 1 : 3 ... all sums 1 : 3 are 30
-    for weights in ([1, 3], [0.1, 0.3], [0.25, 0.75]):
-        assert len(set(fuse(ranks, weights).tolist())) == 1
+    for shares in ([1, 3], [0.1, 0.3], [0.25, 0.75]):
+        assert len(set(fuse(ranks, shares).tolist())) == 1
 
 
 @given(st.integers(1, 8), st.integers(2, 40), st.integers(0, 2**32 - 1))

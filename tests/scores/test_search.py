@@ -78,8 +78,8 @@ def test_permuted_systems_have_permuted_weights(order: list[int], levels: int, s
 def test_a_system_and_its_copy_share_their_weight_evenly(seed: int) -> None:
     trials, points = make_trials(seed, systems=2, levels=8), simplex(3, 4)
     doubled = {m: [Trial(trial.scores[[0, 1, 1]], trial.kinds) for trial in own] for m, own in trials.items()}
-    weights = points[best(score_table(doubled, points, harmonic=True).official(), points)]
-    assert abs(weights[1] - weights[2]) <= 1
+    shares = points[best(score_table(doubled, points, harmonic=True).official(), points)]
+    assert abs(shares[1] - shares[2]) <= 1
 
 
 @pytest.mark.parametrize("harmonic", [True, False])

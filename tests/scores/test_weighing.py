@@ -1,4 +1,4 @@
-"""Searching for weights on the development set, what they are worth, and their way to the evaluation set."""
+"""Searching for shares on the development set, what they are worth, and their way to the evaluation set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from asdcli.errors import UserError
 from asdcli.scores.aligned import Norm
 from asdcli.scores.folders import ScoreFolder, open_score_folder
 from asdcli.scores.search import best, simplex
-from asdcli.scores.shares import Best, Choice, Grid, Weights, choice_from_dict, choice_to_dict, read_weights
+from asdcli.scores.shares import Best, Choice, Grid, Shares, choice_from_dict, choice_to_dict, read_shares
 from asdcli.scores.weighing import weigh
 from asdcli.stages import ensemble
 from asdcli.stages.evaluate import run as evaluate
@@ -86,7 +86,7 @@ def test_every_number_is_that_of_the_evaluator(tmp_path: Path, name: str, norm: 
         assert worth.systems[system.name] == pytest.approx(evaluated(tmp_path, edition, system.path), abs=1e-12)
     equal = run(folders, edition, None, tmp_path / "equal", norm)
     assert worth.equal == pytest.approx(evaluated(tmp_path, edition, equal.out), abs=1e-12)
-    given = run(folders, edition, Weights({"a": 0.2, "b": 0.5}), tmp_path / "given", norm)
+    given = run(folders, edition, Shares({"a": 0.2, "b": 0.5}), tmp_path / "given", norm)
     assert given.worth is not None
     assert given.worth.chosen == pytest.approx(evaluated(tmp_path, edition, given.out), abs=1e-12)
 
@@ -97,11 +97,11 @@ def test_no_point_of_the_grid_is_better_than_the_one_found(tmp_path: Path) -> No
     points = simplex(3, 4)
     scores = []
     for number, point in enumerate(points):
-        fused = run(folders, edition, Weights(dict(zip("abc", point.tolist(), strict=True))), tmp_path / f"out{number}")
+        fused = run(folders, edition, Shares(dict(zip("abc", point.tolist(), strict=True))), tmp_path / f"out{number}")
         scores.append(evaluated(tmp_path, edition, fused.out))
     found = run(folders, edition, Grid(0.25), tmp_path / "grid")
-    assert found.weights.common == dict(zip("abc", points[best(np.array(scores), points)] / 4, strict=True))
-    assert found.weights.oracle
+    assert found.shares.common == dict(zip("abc", points[best(np.array(scores), points)] / 4, strict=True))
+    assert found.shares.oracle
 
 
 def test_the_weights_file_says_what_it_is_and_can_be_used_again(tmp_path: Path) -> None:
@@ -114,11 +114,11 @@ def test_the_weights_file_says_what_it_is_and_can_be_used_again(tmp_path: Path) 
     assert document["step"] == 0.2
     assert document["oracle"] is True
     assert document["objective"] == pytest.approx(evaluated(tmp_path, edition, found.out), abs=1e-12)
-    weights, norm = read_weights(found.out / "weights.yaml")
+    shares, norm = read_shares(found.out / "weights.yaml")
     assert norm == "test"
-    again = run(folders, edition, weights, tmp_path / "again", norm)
+    again = run(folders, edition, shares, tmp_path / "again", norm)
     assert tree_bytes(again.out / "dev") == tree_bytes(found.out / "dev")
-    assert again.weights == found.weights
+    assert again.shares == found.shares
 
 
 def test_weights_of_each_machine_are_the_best_of_that_machine(tmp_path: Path) -> None:
@@ -126,14 +126,14 @@ def test_weights_of_each_machine_are_the_best_of_that_machine(tmp_path: Path) ->
     folders = make_systems(tmp_path, edition)
     fused = run(folders, edition, Grid(0.25, per_machine=True), tmp_path / "out")
     common = run(folders, edition, Grid(0.25), tmp_path / "common")
-    assert fused.weights.machines.keys() == {"fan", "ToyCar"}
-    assert fused.weights.common == common.weights.common
+    assert fused.shares.machines.keys() == {"fan", "ToyCar"}
+    assert fused.shares.common == common.shares.common
     assert fused.worth is not None
     assert common.worth is not None
     assert fused.worth.chosen > common.worth.chosen
     assert fused.worth.held_out == common.worth.held_out
     assert fused.worth.chosen == pytest.approx(evaluated(tmp_path, edition, fused.out), abs=1e-12)
-    assert fused.weights.machines["ToyCar"]["a"] > fused.weights.machines["fan"]["a"]  # a is good at the ToyCar
+    assert fused.shares.machines["ToyCar"]["a"] > fused.shares.machines["fan"]["a"]  # a is good at the ToyCar
 
 
 def test_common_weights_go_where_a_machine_has_none_of_its_own(tmp_path: Path) -> None:
@@ -147,9 +147,9 @@ def test_common_weights_go_where_a_machine_has_none_of_its_own(tmp_path: Path) -
         )
     fused = run(opened(tmp_path, edition, "abc"), edition, Grid(0.25, per_machine=True), tmp_path / "out")
     assert fused.machines == ("ToyCar", "Vacuum", "fan", "gearbox")
-    assert fused.weights.machines.keys() == {"ToyCar", "fan", "gearbox"}
+    assert fused.shares.machines.keys() == {"ToyCar", "fan", "gearbox"}
     scores = [read_values(tmp_path / name / score_name(edition, vacuum))[1] for name in "abc"]
-    expected = sum(fused.weights.common[name] * values for name, values in zip("abc", scores, strict=True))
+    expected = sum(fused.shares.common[name] * values for name, values in zip("abc", scores, strict=True))
     np.testing.assert_allclose(read_values(fused.out / "eval" / score_name(edition, vacuum))[1], expected)
 
 
@@ -181,8 +181,8 @@ def test_the_best_systems_share_the_weight(tmp_path: Path) -> None:
     fused = run(folders, edition, Best(2), tmp_path / "out")
     assert fused.worth is not None
     ordered = sorted(fused.worth.systems, key=lambda name: -fused.worth.systems[name])  # type: ignore[union-attr]
-    assert {name for name, share in fused.weights.common.items() if share == 0.5} == set(ordered[:2])
-    assert fused.weights.oracle
+    assert {name for name, share in fused.shares.common.items() if share == 0.5} == set(ordered[:2])
+    assert fused.shares.oracle
 
 
 def test_a_second_search_is_not_made_and_tells_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def test_impossible_steps(step: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "choice", [None, Grid(0.2, True), Best(3), Weights({"a": 1.0}, {"fan": {"b": 2.0}}, oracle=True)]
+    "choice", [None, Grid(0.2, True), Best(3), Shares({"a": 1.0}, {"fan": {"b": 2.0}}, oracle=True)]
 )
 def test_a_choice_comes_back_from_its_document(choice: Choice) -> None:
     assert choice_from_dict(choice_to_dict(choice)) == choice
@@ -254,7 +254,7 @@ def test_a_broken_weights_file_names_the_place(tmp_path: Path, text: str, senten
     path = tmp_path / "weights.yaml"
     path.write_text(text)
     with pytest.raises(UserError, match=sentence):
-        read_weights(path)
+        read_shares(path)
 
 
 @pytest.mark.real
@@ -263,13 +263,13 @@ def test_real_scores_against_brute_force_with_scikit_learn(real_dir: Path, tmp_p
     edition = load_edition("dcase2022")
     paths = sorted((real_dir / "scores_dcase2022_dev").iterdir())[:4]
     folders = [open_score_folder(Workspace(tmp_path), Ui(), path, edition) for path in paths]
-    weights, worth = weigh(Ui(), edition, folders, "none", Grid(0.5))
+    shares, worth = weigh(Ui(), edition, folders, "none", Grid(0.5))
     points = simplex(4, 2)
     by_machine = _sklearn_values([folder.read("dev") for folder in folders], points)
     expected = np.array([_hmean(by_machine.values(), number) for number in range(len(points))])
     chosen = best(expected, points)
     assert worth.chosen == pytest.approx(expected[chosen], abs=1e-12)
-    assert list(weights.common.values()) == (points[chosen] / 2).tolist()
+    assert list(shares.common.values()) == (points[chosen] / 2).tolist()
     equal = _sklearn_values([folder.read("dev") for folder in folders], np.ones((1, 4)))
     assert worth.equal == pytest.approx(_hmean(equal.values(), 0), abs=1e-12)
     held_out = []

@@ -11,7 +11,7 @@ from asdcli.challenge.editions.edition import load_edition
 from asdcli.challenge.editions.scorefiles import Unit, read_values, score_name, write_values
 from asdcli.errors import UserError
 from asdcli.scores.folders import ScoreFolder, open_score_folder
-from asdcli.scores.shares import Weights
+from asdcli.scores.shares import Shares
 from asdcli.stages import ensemble
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
@@ -60,7 +60,7 @@ def test_training_statistics_normalise(tmp_path: Path) -> None:
         expected += (test - train.mean()) / train.std() / 2
     assert names == CLIPS
     np.testing.assert_allclose(values, expected)
-    assert fused.weights.common == {"a": 0.5, "b": 0.5}
+    assert fused.shares.common == {"a": 0.5, "b": 0.5}
 
 
 def test_decisions_come_from_the_fused_training_scores(tmp_path: Path) -> None:
@@ -202,8 +202,8 @@ def test_weights_of_single_machines_replace_the_common_ones(tmp_path: Path) -> N
     for seed, folder in enumerate(folders):
         write_values(folder / "dev" / score_name(EDITION, valve), CLIPS, np.random.default_rng(seed).random(len(CLIPS)))
     systems = opened(tmp_path, *folders)
-    weights = Weights({"a": 1}, {"valve": {"a": 1, "b": 3}})
-    out = ensemble.run(Ui(), EDITION, systems, weights, "none", tmp_path / "out").out
+    shares = Shares({"a": 1}, {"valve": {"a": 1, "b": 3}})
+    out = ensemble.run(Ui(), EDITION, systems, shares, "none", tmp_path / "out").out
     (a, b) = (system.read("dev") for system in systems)
     np.testing.assert_array_equal(read_values(out / "dev" / score_name(EDITION, UNIT))[1], a[UNIT][1])
     mixed = a[valve][1] / 4 + 3 * b[valve][1] / 4
@@ -211,7 +211,7 @@ def test_weights_of_single_machines_replace_the_common_ones(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("weights", "sentence"),
+    ("shares", "sentence"),
     [
         ({"a": 1, "c": 1}, "Unknown system 'c'"),
         ({"a": -1, "b": 2}, "weight of a is -1"),
@@ -219,16 +219,16 @@ def test_weights_of_single_machines_replace_the_common_ones(tmp_path: Path) -> N
         ({"a": 0, "b": 0}, "All weights are 0"),
     ],
 )
-def test_impossible_weights(tmp_path: Path, weights: dict[str, float], sentence: str) -> None:
+def test_impossible_weights(tmp_path: Path, shares: dict[str, float], sentence: str) -> None:
     folders = opened(tmp_path, make_system(tmp_path, "a", 1), make_system(tmp_path, "b", 2))
     with pytest.raises(UserError, match=sentence):
-        ensemble.run(Ui(), EDITION, folders, Weights(weights), "none", tmp_path / "out")
+        ensemble.run(Ui(), EDITION, folders, Shares(shares), "none", tmp_path / "out")
 
 
 def test_a_system_without_weight_need_not_fit(tmp_path: Path) -> None:
     other = make_system(tmp_path, "b", 1, clips=CLIPS[:-1])
     folders = opened(tmp_path, make_system(tmp_path, "a", 1), other)
-    fused = ensemble.run(Ui(), EDITION, folders, Weights({"a": 1}), "train", tmp_path / "out")
+    fused = ensemble.run(Ui(), EDITION, folders, Shares({"a": 1}), "train", tmp_path / "out")
     assert fused.worth is None
     assert "not those of the other systems" in fused.not_evaluated
-    assert fused.weights.common == {"a": 1.0, "b": 0.0}
+    assert fused.shares.common == {"a": 1.0, "b": 0.0}
