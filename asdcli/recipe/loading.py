@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from asdcli.errors import UserError, did_you_mean, unknown
-from asdcli.recipe.schema import Header, Method, Phase, Published, Strict, System, Validation
+from asdcli.recipe.schema import Fusion, Header, Method, Phase, Published, Strict, Validation
 from asdcli.recipe.yamlfile import KeyPath, Sourced, load_yaml
 
 _SHIPPED = Path(__file__).parents[1] / "recipes"
@@ -160,5 +160,5 @@ def _siblings(schema: type[Strict], path: KeyPath) -> Iterable[str]:
         return schema.model_fields
     if path[-2] == "validation":
         return Validation.model_fields
-    parts: dict[str, type[Strict]] = {"phases": Phase, "systems": System, "published": Published}
+    parts: dict[str, type[Strict]] = {"phases": Phase, "systems": Fusion, "published": Published}
     return parts[path[0]].model_fields

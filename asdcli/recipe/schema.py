@@ -94,8 +94,8 @@ class Method(Strict):
         return self.model_dump(mode="json", by_alias=True, exclude={"detectors", "threshold"})
 
 
-class System(Strict):
-    """A named fusion: weights of `member/detector` scores, or the `best` so many by their score on the dev set.
+class Fusion(Strict):
+    """How a system of the recipe is fused: weights of `member/detector` scores, or the `best` so many on the dev set.
 
     With `best`, a `detector` narrows the choice to its scores. `oracle` when test labels chose, as they do with `best`.
     """
@@ -106,7 +106,7 @@ class System(Strict):
     oracle: bool = False
 
     @model_validator(mode="after")
-    def _check(self) -> System:
+    def _check(self) -> Fusion:
         if bool(self.weights) == (self.best is not None):
             raise ValueError("a system has either weights or best")
         if self.detector is not None and self.best is None:
@@ -133,7 +133,7 @@ class Header(Strict):
     edition: str
     notes: str = ""
     members: dict[str, Overlay] = Field(min_length=1)
-    systems: dict[str, System] = Field(default_factory=dict)
+    systems: dict[str, Fusion] = Field(default_factory=dict)
     editions: dict[str, Overlay] = Field(default_factory=dict)
     profiles: dict[str, Overlay] = Field(default_factory=dict)
     published: tuple[Published, ...] = ()

@@ -13,7 +13,7 @@ from asdcli.challenge.metrics.evaluation import meta_results
 from asdcli.challenge.submission.checker import Report, check_package
 from asdcli.challenge.submission.meta import build_meta
 from asdcli.challenge.submission.team import Author, system_labels
-from asdcli.challenge.submission.writing import System, write_package
+from asdcli.challenge.submission.writing import SubmittedSystem, write_package
 from asdcli.errors import UserError
 from asdcli.scores.folders import ScoreFolder
 from asdcli.stages import evaluate as evaluation
@@ -54,7 +54,7 @@ def run(
                 f"Bring the evaluation clips under {workspace.raw(edition.name, 'eval')}, then: asd score",
             )
         systems.append(
-            System(
+            SubmittedSystem(
                 label=own_label,
                 score_files=folder.scores["eval"],
                 decision_files=folder.decisions.get("eval", {}),

@@ -20,7 +20,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # one time for all files, so that equal systems 
 
 
 @dataclass(frozen=True)
-class System:
+class SubmittedSystem:
     """One system of a package. The files may have any names; the package gives them the edition's official ones."""
 
     label: str
@@ -31,7 +31,7 @@ class System:
 
 def write_package(
     edition: Edition,
-    systems: Sequence[System],
+    systems: Sequence[SubmittedSystem],
     out_dir: Path,
     report_pdf: Path | None = None,
     expected: Mapping[Unit, Collection[str]] | None = None,
@@ -58,7 +58,7 @@ def write_package(
     return path
 
 
-def _team(systems: Sequence[System]) -> str:
+def _team(systems: Sequence[SubmittedSystem]) -> str:
     """`<LastName>_<Inst>`, the same in the labels of all systems. Raises UserError for labels that do not fit."""
     labels = [system.label for system in systems]
     teams = {parse_label(label)[0] for label in labels}
@@ -70,7 +70,7 @@ def _team(systems: Sequence[System]) -> str:
     return teams.pop()
 
 
-def _system_files(edition: Edition, system: System) -> dict[str, bytes]:
+def _system_files(edition: Edition, system: SubmittedSystem) -> dict[str, bytes]:
     """Contents by path in the zip."""
     folder = f"task2/{system.label}"
     files = {f"{folder}/{system.label}.meta.yaml": dump_meta(system.meta).encode()}

@@ -12,7 +12,7 @@ from asdcli.challenge.editions.scorefiles import Unit, units, write_values
 from asdcli.challenge.submission.checker import check_package
 from asdcli.challenge.submission.meta import build_meta
 from asdcli.challenge.submission.team import parse_author, system_labels
-from asdcli.challenge.submission.writing import System, write_package
+from asdcli.challenge.submission.writing import SubmittedSystem, write_package
 from asdcli.errors import UserError
 
 AUTHOR = parse_author("Erin Example <erin@example.org>, Example University, Sampletown")
@@ -24,7 +24,7 @@ DESCRIPTION = {
 }
 
 
-def make_system(folder: Path, edition: Edition, label: str) -> System:
+def make_system(folder: Path, edition: Edition, label: str) -> SubmittedSystem:
     """A system with 11 clips per unit (the real counts are not the writer's concern), its files under odd names."""
     scores: dict[Unit, Path] = {}
     decisions: dict[Unit, Path] = {}
@@ -43,7 +43,7 @@ def make_system(folder: Path, edition: Edition, label: str) -> System:
         total_parameters=1000,
         results={machine: dict.fromkeys(edition.result_keys, 50.0) for machine in edition.machines["dev"]},
     )
-    return System(label, scores, decisions, meta)
+    return SubmittedSystem(label, scores, decisions, meta)
 
 
 def expected(edition: Edition) -> dict[Unit, set[str]]:
@@ -55,7 +55,7 @@ def expected(edition: Edition) -> dict[Unit, set[str]]:
     return {unit: {name(unit, number) for number in range(11)} for unit in units(edition, "eval")}
 
 
-def make_systems(folder: Path, edition: Edition, count: int = 1) -> list[System]:
+def make_systems(folder: Path, edition: Edition, count: int = 1) -> list[SubmittedSystem]:
     return [make_system(folder, edition, label) for label in system_labels("Example_UNI_task2_1", count)]
 
 
@@ -139,7 +139,11 @@ def test_a_missing_machine_type_stops_the_package(tmp_path: Path) -> None:
     decisions = {unit: path for unit, path in system.decision_files.items() if unit.machine != "Sander"}
     with pytest.raises(UserError, match="machine type 'Sander' is missing altogether") as caught:
         write_package(
-            edition, [System(system.label, scores, decisions, system.meta)], tmp_path / "out", None, expected(edition)
+            edition,
+            [SubmittedSystem(system.label, scores, decisions, system.meta)],
+            tmp_path / "out",
+            None,
+            expected(edition),
         )
     assert len(str(caught.value).splitlines()) == 2
 
@@ -151,7 +155,7 @@ def test_labels_must_make_one_package(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="do not make one package"):
             write_package(edition, systems, tmp_path / "out")
     with pytest.raises(UserError, match="not a submission label"):
-        write_package(edition, [System("mine", {}, {}, {})], tmp_path / "out")
+        write_package(edition, [SubmittedSystem("mine", {}, {}, {})], tmp_path / "out")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
