@@ -199,8 +199,8 @@ def _draw_standings(output: Output, edition: Edition, standings: list[Standing])
 
 
 def _compare(output: Output, edition: Edition, results: list[Result], recipe: str | None) -> list[Comparison]:
+    from asdcli.stages.choices import choose_recipe
     from asdcli.stages.published import compare
-    from asdcli.stages.selection import choose_recipe
 
     chosen = choose_recipe(output.workspace, output.ui, recipe)
     comparisons = compare(chosen, edition, results)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from asdcli.challenge.editions.edition import Edition, edition_names, load_edition
 from asdcli.errors import UserError, unknown
+from asdcli.recipe.loading import Recipe, load_recipe, recipe_names
 from asdcli.scores.folders import ScoreFolder, below_root, open_score_folder
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
@@ -28,6 +29,18 @@ def choose_edition(workspace: Workspace, ui: Ui, name: str | None) -> Edition:
             raise unknown("data set", name, sorted({*edition_names(), *on_disk}))
         raise UserError(f"{name} is not under {workspace.root / 'data'} yet.", f"asd download {name}")
     return load_edition(name, own=True)
+
+
+def choose_recipe(workspace: Workspace, ui: Ui, name: str | None) -> Recipe:
+    """The recipe asked for, the one used last, or the only one there is."""
+    if name is None:
+        known = recipe_names()
+        last = workspace.last().get("recipe")
+        if last is None and len(known) > 1:
+            raise UserError(f"Which recipe? There are {', '.join(known)}.", "asd recipes, then --recipe NAME")
+        name = last or known[0]
+        ui.say(f"Recipe: {name} ({'used last' if last else 'the only one'})")
+    return load_recipe(name)
 
 
 def open_score_folders(

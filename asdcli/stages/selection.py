@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from asdcli.challenge.editions.edition import Edition
 from asdcli.errors import UserError, unknown
-from asdcli.recipe.loading import Recipe, load_recipe, recipe_names
+from asdcli.recipe.loading import Recipe
 from asdcli.recipe.schema import Method
-from asdcli.stages.choices import choose_edition
+from asdcli.stages.choices import choose_edition, choose_recipe
 from asdcli.stages.describe import check_components
 from asdcli.ui import Ui
 from asdcli.workspace.places import SETS, Workspace
@@ -73,18 +73,6 @@ class Selection:
     def sets_of(self, machine: str) -> list[str]:
         """The chosen sets that hold this machine."""
         return [name for name in self.sets if (self.workspace.raw(self.edition.name, name) / machine).is_dir()]
-
-
-def choose_recipe(workspace: Workspace, ui: Ui, name: str | None) -> Recipe:
-    """The recipe asked for, the one used last, or the only one there is."""
-    if name is None:
-        known = recipe_names()
-        last = workspace.last().get("recipe")
-        if last is None and len(known) > 1:
-            raise UserError(f"Which recipe? There are {', '.join(known)}.", "asd recipes, then --recipe NAME")
-        name = last or known[0]
-        ui.say(f"Recipe: {name} ({'used last' if last else 'the only one'})")
-    return load_recipe(name)
 
 
 def select(
