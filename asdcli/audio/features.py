@@ -22,7 +22,7 @@ from asdcli.errors import UserError, WorkError
 from asdcli.recipe.components import Component, build, check
 from asdcli.workspace.files import replacing
 
-FORMAT = 1  # of the cache; to be raised when a front end is corrected
+FORMAT = 2  # of the cache; to be raised when a front end is corrected (2: torchaudio's mel filters)
 BATCH_SAMPLES = 1 << 21  # 8 MiB of float32 in, a few times that out: enough for the GPU, not too much for a laptop
 
 

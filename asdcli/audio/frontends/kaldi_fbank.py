@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from asdcli.audio.frontends.mel import htk_from_hz, project, triangles
+from asdcli.audio.frontends.mel import kaldi_mel_bank, project
 from asdcli.audio.frontends.spectrum import check_band, check_length, check_positive, power_of
 
 _FLOOR = float(np.finfo(np.float32).eps)  # Kaldi's smallest energy, ln = -15.94
@@ -84,13 +84,8 @@ class KaldiFbank(nn.Module):
         hann = torch.hann_window(self.frame_length, periodic=False, dtype=torch.float64)
         shape = hann.pow(0.85) if window == "povey" else hann
         self.register_buffer("window", shape.float(), persistent=False)
-        self.register_buffer("bank", self._mel_bank(n_mels, f_min_hz, f_max_hz, sample_rate_hz), persistent=False)
-
-    def _mel_bank(self, n_mels: int, f_min_hz: float, f_max_hz: float, sample_rate_hz: int) -> Tensor:
-        """Kaldi's filters are triangles in mel (not in Hz), of height 1: float32 `[n_mels, n_fft / 2 + 1]`."""
-        bins = htk_from_hz(np.linspace(0.0, sample_rate_hz / 2, self.n_fft // 2 + 1))
-        low, high = htk_from_hz(np.array([f_min_hz, f_max_hz]))
-        return torch.from_numpy(triangles(bins, np.linspace(low, high, n_mels + 2)).astype(np.float32))
+        bank = kaldi_mel_bank(self.n_fft, sample_rate_hz, n_mels, f_min_hz, f_max_hz)
+        self.register_buffer("bank", bank, persistent=False)
 
     def frames(self, n_samples: int) -> int:
         """Number of frames T of a clip of `n_samples`."""
