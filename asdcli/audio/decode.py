@@ -80,7 +80,7 @@ def mix(waveform: np.ndarray, channel: int | str) -> np.ndarray:
 
 
 def _resample(samples: np.ndarray, rate_hz: int) -> np.ndarray:
-    """By scipy's polyphase filter: purer than torchaudio at its defaults, quicker than at its best (bench/resample.py)."""
+    """By scipy's polyphase filter: purer than torchaudio's defaults, quicker than its best (bench/resample.py)."""
     from scipy.signal import resample_poly
 
     shared = math.gcd(rate_hz, SAMPLING_RATE_HZ)
