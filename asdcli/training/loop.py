@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ from asdcli.nn.schedules import SCHEDULES
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Phase
 from asdcli.training.checkpoint import Checkpoint, RunLog
+from asdcli.training.precision import bfloat16_network
 from asdcli.training.samplers import SAMPLERS
 from asdcli.training.seeds import generator, seed_layers
 from asdcli.training.split import split_examples
@@ -134,7 +136,7 @@ class PhaseLoop:
 
     def _forward(self, batch: Batch, step: int) -> dict[str, Tensor]:
         half = self.phase.precision == "bfloat16" and self.device.type == "cuda"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+        with bfloat16_network(self.task.model, self.device) if half else nullcontext():
             losses: dict[str, Tensor] = self.task(batch, generator(self.seed, self.name, "task", step))
         return losses
 
