@@ -114,7 +114,8 @@ class PhaseLoop:
             if self.at.step % self.phase.accumulate == 0 and self.checkpoint.due():
                 self.at.sums = {name: float(value) for name, value in sums.items()}
                 self.save()
-        self._end_epoch(sums, time.monotonic() - began, self.at.seen - seen_before, progress)
+        totals = {name: float(value) for name, value in sums.items()}  # waits for the GPU, which lags behind the clock
+        self._end_epoch(totals, time.monotonic() - began, self.at.seen - seen_before, progress)
 
     def _step(self, examples: Tensor) -> dict[str, Tensor]:
         """One batch forward and backward, and an update when enough batches have gathered. Detached float64 losses."""
@@ -140,9 +141,9 @@ class PhaseLoop:
             losses: dict[str, Tensor] = self.task(batch, generator(self.seed, self.name, "task", step))
         return losses
 
-    def _end_epoch(self, sums: dict[str, Tensor], seconds: float, examples: int, progress: Progress) -> None:
+    def _end_epoch(self, sums: dict[str, float], seconds: float, examples: int, progress: Progress) -> None:
         record: dict[str, Any] = {"phase": self.name, "epoch": self.at.epoch, "step": self.at.step}
-        record |= {name: float(value) / max(1, self.at.seen) for name, value in sums.items()}
+        record |= {name: value / max(1, self.at.seen) for name, value in sums.items()}
         self._check_finite(record["loss"])
         record["lr"] = self.optimizer.param_groups[0]["lr"]
         if len(self.held_out):
