@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ from asdcli.nn.schedules import SCHEDULES
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Phase
 from asdcli.training.checkpoint import Checkpoint, RunLog
+from asdcli.training.precision import bfloat16_network
 from asdcli.training.samplers import SAMPLERS
 from asdcli.training.seeds import generator, seed_layers
 from asdcli.training.split import split_examples
@@ -112,7 +114,8 @@ class PhaseLoop:
             if self.at.step % self.phase.accumulate == 0 and self.checkpoint.due():
                 self.at.sums = {name: float(value) for name, value in sums.items()}
                 self.save()
-        self._end_epoch(sums, time.monotonic() - began, self.at.seen - seen_before, progress)
+        totals = {name: float(value) for name, value in sums.items()}  # waits for the GPU, which lags behind the clock
+        self._end_epoch(totals, time.monotonic() - began, self.at.seen - seen_before, progress)
 
     def _step(self, examples: Tensor) -> dict[str, Tensor]:
         """One batch forward and backward, and an update when enough batches have gathered. Detached float64 losses."""
@@ -134,13 +137,13 @@ class PhaseLoop:
 
     def _forward(self, batch: Batch, step: int) -> dict[str, Tensor]:
         half = self.phase.precision == "bfloat16" and self.device.type == "cuda"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+        with bfloat16_network(self.task.model, self.device) if half else nullcontext():
             losses: dict[str, Tensor] = self.task(batch, generator(self.seed, self.name, "task", step))
         return losses
 
-    def _end_epoch(self, sums: dict[str, Tensor], seconds: float, examples: int, progress: Progress) -> None:
+    def _end_epoch(self, sums: dict[str, float], seconds: float, examples: int, progress: Progress) -> None:
         record: dict[str, Any] = {"phase": self.name, "epoch": self.at.epoch, "step": self.at.step}
-        record |= {name: float(value) / max(1, self.at.seen) for name, value in sums.items()}
+        record |= {name: value / max(1, self.at.seen) for name, value in sums.items()}
         self._check_finite(record["loss"])
         record["lr"] = self.optimizer.param_groups[0]["lr"]
         if len(self.held_out):

@@ -16,7 +16,8 @@ class Task(nn.Module):
     """A network with its loss, and whatever heads the loss needs. The loop knows nothing more about a method.
 
     A phase starts with the weights of the phase before it wherever names and shapes agree, so a task keeps the
-    backbone under `self.model` and gives heads that should live on the same name in both phases.
+    backbone under `self.model` and gives heads that should live on the same name in both phases. Where a phase asks for
+    bfloat16, `self.model(...)` alone computes in it and returns float32 (`training/precision.py`).
     """
 
     model: nn.Module

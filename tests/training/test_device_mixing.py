@@ -1,0 +1,56 @@
+"""Tensors of the CPU never meet those of the device, which CUDA refuses: shown without a GPU, on torch's device `meta`.
+
+Meta tensors have shapes and no values, and most operations refuse to mix them with others as they do for CUDA; matrix
+products and indexing do not, so that this is less than a run on a GPU.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import torch
+from helpers import REPOSITORY
+
+from asdcli.recipe.components import build
+from asdcli.recipe.loading import load_recipe, recipe_names
+from asdcli.recipe.schema import Method
+from asdcli.training.run import build_task
+from asdcli.training.seeds import generator
+from asdcli.training.tasks.task import Task
+from asdcli.training.views import VIEWS
+from asdcli.training.views.view import View
+
+META = torch.device("meta")
+
+
+@pytest.mark.parametrize("recipe", recipe_names())
+def test_all_that_a_recipe_computes_is_on_the_device(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "bench"))
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which does not know the device meta
+    from training_steps import Noise
+
+    header = load_recipe(recipe).header
+    method = load_recipe(recipe).resolve(member=next(iter(header.members)), profile="smoke")
+    view: View = build(VIEWS, "view", method.view, Noise(method, clips=7), np.arange(7), META)
+    for name, phase in method.phases.items():
+        task = build_task(method, name, view, META, seed=0)
+        if phase.steps != 0:
+            check_training(task, view)
+    check_embedding(method, task, view)
+
+
+def check_training(task: Task, view: View) -> None:
+    batch = view.batch(torch.arange(4), generator("batch"))
+    assert all(part is None or part.device == META for part in (batch.x, batch.label, batch.other, batch.rate))
+    losses = task(batch, generator("task"))
+    assert all(loss.device == META for loss in losses.values())
+    losses["loss"].backward()
+    assert all(weight.grad is not None and weight.grad.device == META for weight in task.parameters())
+
+
+@torch.inference_mode()
+def check_embedding(method: Method, task: Task, view: View) -> None:
+    embedding = task.eval().embed(view.clip_examples(0))
+    assert all(part.device == META for part in embedding.values())
