@@ -10,13 +10,21 @@ from pathlib import Path
 
 import pytest
 from helpers import REPOSITORY, write_tree
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from processes import Command
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes on two cores
 
-settings.register_profile("asd", deadline=None)  # timings are benchmarked, not tested
+# Timings are benchmarked, not tested.
+settings.register_profile("asd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("asd")
+
+LONG = ("test_readme.py", "test_promise.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first, so that no worker is left alone with one of them in the end."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @pytest.fixture(scope="session")
