@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-all check bench clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("asd needs Python 3.11 or newer, not " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -14,7 +14,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)   ## install, then the main job from data to a checked submission on synthetic demo data
 	PATH="$(abspath $(BIN)):$$PATH" sh bench/demo.sh
 
-test: $(STAMP)   ## install, then run the whole test suite
+test: $(STAMP)   ## install, then run the tests but for the slow ones
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-all: $(STAMP)   ## install, then run every test
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(STAMP)  ## formatting, lint and types

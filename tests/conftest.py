@@ -10,12 +10,21 @@ from pathlib import Path
 
 import pytest
 from helpers import REPOSITORY, write_tree
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from processes import Command
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes on two cores
 
-settings.register_profile("asd", deadline=None)  # timings are benchmarked, not tested
+# Timings are benchmarked, not tested.
+settings.register_profile("asd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("asd")
+
+LONG = ("test_readme.py", "test_promise.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first, so that no worker is left alone with one of them in the end."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @pytest.fixture(scope="session")
@@ -36,18 +45,24 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def asd(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `asd` as a real process in a folder of its own."""
+    """Run `asd` as a process of its own in a folder of its own."""
 
     def run(*arguments: str | Path, code: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "asdcli", *map(str, arguments)],
-            cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "160", **environment},
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
+        done = Command(arguments, tmp_path, {**os.environ, "COLUMNS": "160", **environment}).wait()
         assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
+
+    return run
+
+
+@pytest.fixture
+def imported_by_asd(tmp_path: Path) -> Callable[..., set[str]]:
+    """The modules that `asd ...` imports, in an interpreter that has imported nothing before."""
+
+    def run(*arguments: str) -> set[str]:
+        environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+        command = [sys.executable, "-m", "asdcli", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        return {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
 
     return run

@@ -9,7 +9,7 @@ import threading
 import time
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,15 +23,17 @@ from asdcli.challenge.editions.edition import Edition
 class Fault:
     """How one answer differs from a good one.
 
-    cut: bytes of the body after which the connection closes, or with `stall` only drips. body: another one, under the
-    length of its own. same_length: the body is announced with the length of the right one. ranges: whether they are
-    answered. conditions: whether If-Range is looked at. chunked: the length of the body is not announced.
+    cut: bytes of the body after which the connection closes, with `stall` only drips, with `hold` is silent until that
+    is set. body: another one, under the length of its own. same_length: the body is announced with the length of the
+    right one. ranges: whether they are answered. conditions: whether If-Range is looked at. chunked: the length of the
+    body is not announced.
     """
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
     stall: bool = False
+    hold: threading.Event | None = None
     body: bytes | None = None
     same_length: bool = False
     ranges: bool = True
@@ -40,7 +42,10 @@ class Fault:
 
 
 class Server:
-    """`records` hold files by number and name; `pages` are any other paths. Faults wait in a queue for each name."""
+    """`records` hold files by number and name; `pages` are any other paths. Faults wait in a queue for each name.
+
+    first: called with the name before each answer. sent: bytes of bodies so far. sat_out: stalls whose client stayed.
+    """
 
     def __init__(self) -> None:
         self.records: dict[int, dict[str, bytes]] = defaultdict(dict)
@@ -53,6 +58,9 @@ class Server:
         self.etags = True
         self.dates = True
         self.bytes_per_second = 0.0
+        self.first: Callable[[str], object] = lambda name: None
+        self.sent = 0
+        self.sat_out = 0
         handler = type("Handler", (_Handler,), {"shop": self})
         self._http = _Threads(("127.0.0.1", 0), handler)
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
@@ -110,6 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         self.shop.log.append((path, dict(self.headers)))
         name, body = self.shop.find(path)
+        self.shop.first(name)
         waiting = self.shop.faults[name]
         fault = waiting.pop(0) if waiting else self.shop.always.get(name, Fault())
         with suppress(ConnectionError):
@@ -151,14 +160,18 @@ class _Handler(BaseHTTPRequestHandler):
         rate = self.shop.bytes_per_second
         step = max(1, int(rate / 50)) if rate else len(body) or 1
         for start in range(0, len(body[: fault.cut]), step):
-            self.wfile.write(body[: fault.cut][start : start + step])
+            piece = body[: fault.cut][start : start + step]
+            self.wfile.write(piece)
+            self.shop.sent += len(piece)
             if rate:
                 time.sleep(step / rate)
         if fault.stall:
-            with suppress(OSError):
-                for _ in range(200):  # 20 bytes a second, but no test should hang for good
-                    self.wfile.write(b"x")
-                    time.sleep(0.05)
+            for start in range(fault.cut or 0, len(body)):  # at most 20 bytes a second
+                self.wfile.write(body[start : start + 1])
+                time.sleep(0.05)
+            self.shop.sat_out += 1
+        if fault.hold is not None:
+            fault.hold.wait()
         if fault.cut is not None or fault.same_length:
             self.close_connection = True
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import REPOSITORY, machine_sound, readme_commands, write_clip
+from processes import Command
 from server import running, stock
 
 from asdcli.challenge.editions.edition import load_edition
@@ -54,6 +54,14 @@ def what_the_reader_has(folder: Path) -> None:
     write_truth(folder / "ground_truth", edition, truth_from_clips(rows))
 
 
+def thin_out(demo: Path) -> None:
+    """Leave a few clips of each kind: every command does the same with them, only sooner."""
+    for most, kind in ((10, "source_train"), (4, "target_train"), (5, "test")):
+        for path in demo.rglob(f"*_{kind}_*.wav"):
+            if int(re.search(r"_(?:normal|anomaly)_(\d{4})_", path.name)[1]) >= most:
+                path.unlink()
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
@@ -84,16 +92,15 @@ def mirror() -> Iterator[str]:
 def test_every_command_of_the_readme_works(home: Path, mirror: str) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "ASD_ROOT"}
     environment["ASD_MIRROR"] = mirror
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     outputs = {}
     for command in COMMANDS:
         if "--check Example_UNI.zip" in command:
             shutil.copy(next((home / "asd_work" / "submissions").rglob("Example_UNI.zip")), home)
-        done = subprocess.run(
-            shlex.split(command), cwd=home, env=environment, capture_output=True, text=True, timeout=280
-        )
+        done = Command(shlex.split(command)[1:], home, environment).wait()
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         outputs[command] = done.stdout + done.stderr
+        if command == "asd download demo":
+            thin_out(home / "asd_work" / "data" / "demo")
     assert "Official score" in outputs["asd evaluate"]
     assert "synthetic" in outputs["asd evaluate"]
     assert "The package is valid." in outputs["asd package-submission --check Example_UNI.zip"]

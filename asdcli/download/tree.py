@@ -62,6 +62,8 @@ class Tree:
 
     def settle(self) -> None:
         """Finish or undo what a killed run left: complete stagings are moved in, others removed."""
+        for left in self.folder.glob(f".{self._notes_file.name}.*.tmp"):
+            left.unlink()
         for ready in sorted(self.work.glob("*.ready")):
             self._place(ready)
         for staged in self.work.glob("*.unpacking"):
@@ -91,7 +93,9 @@ class Tree:
                 os.replace(ready / "tree" / name, target / name)
         notes = {**self._notes(), f"{part}/{machine}": note}
         write_atomic(self._notes_file, json.dumps(notes, indent=1).encode())
-        shutil.rmtree(ready)
+        moved = ready.with_suffix(".moved.unpacking")  # a kill while it is removed must not leave half a staging
+        os.replace(ready, moved)
+        shutil.rmtree(moved)
 
     def _notes(self) -> dict[str, Any]:
         try:

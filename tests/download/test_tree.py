@@ -68,7 +68,7 @@ def test_two_zips_of_one_machine_at_the_same_moment(tmp_path: Path) -> None:
         archives[part].write_bytes(make_zip(files))
     for turn in range(200):
         tree = Tree(tmp_path / str(turn))
-        together = threading.Barrier(2, timeout=10)
+        together = threading.Barrier(2)
 
         def add_one(part: str, tree: Tree = tree, together: threading.Barrier = together) -> None:
             together.wait()
@@ -82,7 +82,7 @@ def test_two_zips_of_one_machine_at_the_same_moment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("first", [{}, TRAIN])
-@pytest.mark.parametrize("steps", range(7))
+@pytest.mark.parametrize("steps", range(8))
 def test_cut_off_anywhere_and_taken_up_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: dict[str, bytes], steps: int
 ) -> None:
@@ -107,7 +107,7 @@ def test_cut_off_anywhere_and_taken_up_again(
     assert sorted(path.name for path in tree.folder.iterdir()) == ["downloaded.json", "eval_data"]
 
 
-@pytest.mark.parametrize("steps", range(8))
+@pytest.mark.parametrize("steps", range(9))
 def test_a_part_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     add(tmp_path, "train", TRAIN)
     (tmp_path / "data/eval_data/raw/fan/train/a.wav").unlink()
@@ -120,6 +120,26 @@ def test_a_part_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     add(tmp_path, "train", TRAIN)
     assert raw(tmp_path) == TRAIN
     assert Tree(tmp_path / "data").holds("train", "fan")
+
+
+def test_killed_while_it_tidies_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a staging that was moved in, and half of a new list of what is here, are swept away by the next run."""
+
+    def remove_half(folder: Path, **options: Any) -> None:
+        if (folder / "note.json").exists():
+            (folder / "note.json").unlink()
+            raise CutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.shutil, "rmtree", remove_half)
+        with pytest.raises(CutError):
+            add(tmp_path, "eval", TEST)
+    tree = Tree(tmp_path / "data")
+    (tree.folder / ".downloaded.json.123.tmp").write_bytes(b"{")
+    tree.settle()
+    tree.tidy()
+    assert tree.holds("eval", "fan")
+    assert sorted(path.name for path in tree.folder.iterdir()) == ["downloaded.json", "eval_data"]
 
 
 def test_files_of_the_user_are_not_thrown_away(tmp_path: Path) -> None:

@@ -87,7 +87,12 @@ def result(folder: Path, weights: dict[str, Tensor]) -> dict[str, Any]:
     return {"weights": weights, "log": toys.log_of(folder), "checkpoint": saved | {"log_size": None}}
 
 
-@pytest.mark.parametrize("name", METHODS)
+LONGEST = "best and patience"
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == LONGEST else ()) for name in METHODS]
+)
 def test_stopped_at_any_forward_pass(name: str, tmp_path: Path, fuse: Fuse, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", METHODS[name]))  # without checkpoints on the way
     total = fuse.burnt

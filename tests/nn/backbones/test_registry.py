@@ -26,7 +26,9 @@ def examples(name: str, count: int = 8) -> Tensor:
     return torch.randn(count, *SHAPES.get(name, (5, 16)), generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "resnet50" else ()) for name in BACKBONES]
+)
 def test_a_network_overfits_one_batch(name: str) -> None:
     model, x = network(name), examples(name)
     target = torch.randn(model(x).shape, generator=torch.Generator().manual_seed(2)).abs()  # some end in a ReLU
