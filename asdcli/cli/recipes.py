@@ -35,6 +35,7 @@ def recipes(
 
 
 def _list(output: Output) -> None:
+    from asdcli.recipe.loading import RECIPES
     from asdcli.stages.describe import describe_recipes
 
     described = describe_recipes()
@@ -51,6 +52,7 @@ def _list(output: Output) -> None:
         for recipe in described
     ]
     output.table("", ("recipe", "edition", "members (parameters)", "systems", "title"), rows)
+    output.text(f"They lie in {RECIPES}. A copy of a folder there, changed, is a recipe of your own: --recipe FOLDER")
 
 
 def _show(

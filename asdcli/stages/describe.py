@@ -58,7 +58,7 @@ def resolved(method: Method) -> dict[str, Any]:
 
 
 def describe_recipes() -> list[dict[str, Any]]:
-    """Name, title, edition, members with parameter counts and published weights, and systems of every recipe."""
+    """Name, title, edition, members with parameter counts and published weights, systems and folder of every recipe."""
     return [_describe(load_recipe(name)) for name in recipe_names()]
 
 
@@ -75,6 +75,7 @@ def _describe(recipe: Recipe) -> dict[str, Any]:
         "edition": header.edition,
         "members": members,
         "systems": list(header.systems),
+        "path": str(recipe.folder),
     }
 
 
