@@ -174,6 +174,7 @@ def _weights(output: Output, name: str, source: Path | None, line: Line) -> None
     from asdcli.download.weights import bring_weights, load_weights, take_weights
 
     weights, folder = load_weights(name), output.workspace.weights
+    output.ui.say(weights.about)
     if weights.is_in(folder):
         output.ui.say("It is here already.")
     elif source is not None:

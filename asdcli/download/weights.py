@@ -35,6 +35,10 @@ class PublishedWeights:
     hosts: tuple[str, ...]
     browser: str = ""
 
+    @property
+    def about(self) -> str:
+        return f"{self.title}\nLicence: {self.licence}. Page: {self.page}"
+
     def wanted(self, url: str, folder: Path) -> Wanted:
         return Wanted(url, folder / self.file, self.size, {"sha256": self.sha256})
 
@@ -65,7 +69,7 @@ def bring_weights(weights: PublishedWeights, folder: Path, line: Line, ui: Ui) -
     """Where the file lies, which is fetched first where it is not there yet."""
     with locked(folder / f".{weights.file}.lock"):
         if not weights.is_in(folder):
-            ui.say(f"{weights.title}\nLicence: {weights.licence}. Page: {weights.page}")
+            ui.say(weights.about)
             with ui.transfers(weights.name, weights.size) as bars:
                 host = fetch_weights(weights, folder, line, bars(weights.file, weights.size).show)
             ui.say(f"Fetched from {line.at(host)}; the SHA-256 is right.")

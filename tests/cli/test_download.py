@@ -212,6 +212,12 @@ def test_the_list_works_without_a_host(asd: Callable) -> None:
         in done.stderr
     )
     rows = json.loads(asd("download", "dcase2022", "--list", "--set", "eval", "--json", ASD_MIRROR=NOWHERE).stdout)
+    assert rows["about"]["paper"] == load_edition("dcase2022").paper
+    assert rows["about"]["rules"] == list(load_edition("dcase2022").rules)
+    assert (
+        "Rules: domain not given in test clips"
+        in asd("download", "dcase2022", "--list", "-v", ASD_MIRROR=NOWHERE).stdout
+    )
     assert rows["files"][0]["url"] == ("https://zenodo.org/records/6586456/files/eval_data_bearing_test.zip?download=1")
 
 

@@ -62,9 +62,17 @@ def test_downloads_cover_the_machines(name):
     assert edition.truth.record or edition.truth.repository
 
 
+@pytest.mark.parametrize("name", edition_names())
+def test_what_an_edition_is_about_leaves_out_what_is_empty(name: str) -> None:
+    about = load_edition(name).about()
+    assert all(about.values())
+    assert name == "demo" or {"page", "paper", "evaluator", "clip_seconds", "channels", "rules"} <= set(about)
+
+
 def test_known_exceptions_of_the_downloads():
     train = load_edition("dcase2024").downloads["train"]
     assert (train.record, train.supersedes) == (11259435, 11183284)
+    assert load_edition("dcase2024").about()["records"] == {"train": "supersedes record 11183284"}
     assert train.zips["3DPrinter"] == "eval_data_3DPrinter_train_r2.zip"
     assert train.zips["RoboticArm"] == "eval_data_RoboticArm_train_r2.zip"
     assert train.zips["Scanner"] == "eval_data_Scanner_train.zip"
