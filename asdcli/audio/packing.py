@@ -57,6 +57,11 @@ def build_store(
     return store
 
 
+def fresh_store(raw: Path, clips: ClipTable, out: Path) -> Store | None:
+    """The store when it is what packing these clips again would give, else None; nothing is packed."""
+    return _fresh(raw, clips, out)[0]
+
+
 def _fresh(raw: Path, clips: ClipTable, out: Path) -> tuple[Store | None, str]:
     """The store when it is what packing these clips again would give, else None and the reason."""
     try:

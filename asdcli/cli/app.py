@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import asdcli
-from asdcli.cli import doctor, download, ensemble, evaluate, package, plot, recipes, stages
+from asdcli.cli import doctor, download, ensemble, evaluate, package, plot, recipes, runs, stages
 from asdcli.cli.console import Output, Settings, Terminal, attach_log, default_root
 from asdcli.errors import AsdError
 
@@ -51,7 +51,7 @@ def options(
     attach_log(context.obj.ui)
 
 
-for module in (download, stages, ensemble, evaluate, plot, package, recipes, doctor):
+for module in (download, stages, ensemble, evaluate, plot, package, runs, recipes, doctor):
     module.register(app)
 
 INTERRUPTED = 130

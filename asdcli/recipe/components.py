@@ -7,8 +7,12 @@ is the schema, and nothing is written down twice.
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from pydantic import (
@@ -98,6 +102,20 @@ def build(registry: Mapping[str, Callable[..., Any]], kind: str, component: Comp
         return registry[component.name](*supplied, **params)
     except ValueError as error:
         raise UserError(f"{kind} {component.name}: {error}") from error
+
+
+def code_digest(target: Callable[..., Any]) -> str:
+    """A hash of the file that defines a component: its code, without comments, docstrings and layout."""
+    return _file_digest(inspect.getsourcefile(inspect.unwrap(target)) or "")
+
+
+@cache
+def _file_digest(file: str) -> str:
+    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:20]
 
 
 def _schema(target: Callable[..., Any]) -> type[BaseModel]:

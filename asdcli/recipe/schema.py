@@ -79,7 +79,7 @@ class Method(Strict):
     frontend: Component
     view: Component
     model: Component
-    phases: dict[str, Phase] = Field(min_length=1, serialization_alias="stages")  # the alias is that of fingerprints
+    phases: dict[str, Phase] = Field(min_length=1)
     detectors: dict[str, Detector] = Field(min_length=1)
     threshold: Component = Component(name="gamma")
     watch_clips: int = Field(0, ge=0)  # test clips to look at after each epoch
@@ -91,7 +91,7 @@ class Method(Strict):
 
     def training(self) -> dict[str, Any]:
         """The part that decides the weights, for fingerprints."""
-        return self.model_dump(mode="json", by_alias=True, exclude={"detectors", "threshold"})
+        return self.model_dump(mode="json", exclude={"detectors", "threshold", "watch_clips"})
 
 
 class Fusion(Strict):

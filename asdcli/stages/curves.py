@@ -45,20 +45,16 @@ def run(selection: Selection) -> list[Curves]:
     workspace, found = selection.workspace, []
     for member in selection.members:
         for group in selection.groups(member):
-            log = workspace.run(selection.label, selection.edition.name, member, group, selection.seed) / "log.jsonl"
-            lines = log.read_text(encoding="utf-8").split("\n")[:-1] if log.is_file() else []  # the last one is whole
+            family = workspace.runs(selection.label, selection.edition.name, member, group, selection.seed)
+            logs = sorted(family.glob("*/log.jsonl"), key=lambda log: log.stat().st_mtime_ns)
+            if len(logs) > 1:
+                selection.ui.say(f"{member} {group}: the newest of {len(logs)} runs, {logs[-1].parent}")
+            lines = logs[-1].read_text(encoding="utf-8").split("\n")[:-1] if logs else []  # the last one is whole
             if lines:
-                found.append(Curves(member, group, [_record(line) for line in lines]))
+                found.append(Curves(member, group, [json.loads(line) for line in lines]))
     if not found:
         raise UserError(
             f"{selection.label} has no training with seed {selection.seed} on {selection.edition.name} yet.",
             f"asd train --recipe {selection.recipe.name}",
         )
     return found
-
-
-def _record(line: str) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads(line)
-    if "stage" in record:  # as asd 0.1.0 called a phase
-        record["phase"] = record.pop("stage")
-    return record

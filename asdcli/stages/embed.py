@@ -13,16 +13,20 @@ import torch
 from asdcli.audio.clips import ClipTable, concat
 from asdcli.detection.bank import Bank, Embeddings, take
 from asdcli.detection.fitted import FittedSection
+from asdcli.recipe.components import check
 from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import train as training
 from asdcli.stages.features import ClipData, open_stores
+from asdcli.stages.runs import Run, find_runs
 from asdcli.stages.selection import Done, Selection
 from asdcli.training.run import build_task
 from asdcli.training.tasks.task import Task
+from asdcli.training.views import VIEWS
 from asdcli.training.views.view import View
 from asdcli.workspace.files import write_atomic
-from asdcli.workspace.made import Made, fingerprint
+from asdcli.workspace.made import Made, digest
 
+EMBEDDING = 1  # to be raised when this stage makes other embeddings of the same weights than before
 BLOCK = 256  # clips whose examples lie on the device at once
 
 
@@ -30,23 +34,24 @@ def run(selection: Selection) -> list[Done]:
     """Train what is missing, then embed what is missing; one entry per member and machine."""
     training.run(selection)
     done = []
-    for member in selection.members:
-        for group, machines in selection.groups(member).items():
-            run_folder = selection.workspace.run(selection.label, selection.edition.name, member, group, selection.seed)
-            data: ClipData | None = None
-            for machine in (name for name in machines if name in selection.machines):
-                method = selection.method(member, group if group in machines else None)
-                folder = embedding_folder(selection, member, machine)
-                made_from = fingerprint(
-                    {"run": Made(run_folder).fingerprint(), "stores": open_stores(selection, machine).fingerprint}
-                )
-                with selection.workspace.lock(folder):
-                    fresh = Made(folder).is_fresh(made_from)
-                    if not fresh:
-                        data = data or ClipData(selection, method, machines)
-                        title = f"{member} {machine}"
-                        _embed(selection, method, data, machine, run_folder, folder, title, made_from)
-                done.append(Done(f"{member} {machine}", str(folder), fresh))
+    for run in find_runs(selection):
+        data: ClipData | None = None
+        for machine in (name for name in run.machines if name in selection.machines):
+            folder = embedding_folder(selection, run.member, machine)
+            made_from = digest(
+                {
+                    "run": run.made_from,
+                    "stores": open_stores(selection, machine).fingerprint,
+                    "view": check(VIEWS, "view", run.method.view),
+                    "numbers": {"embedding": EMBEDDING},
+                }
+            )
+            with selection.workspace.lock(folder):
+                fresh = Made(folder).is_fresh(made_from)
+                if not fresh:
+                    data = data or ClipData(selection, run.method, run.machines)
+                    _embed(selection, run, data, machine, folder, made_from)
+            done.append(Done(f"{run.member} {machine}", str(folder), fresh))
     return done
 
 
@@ -88,40 +93,30 @@ def load(folder: Path, set_name: str) -> tuple[ClipTable, dict[str, np.ndarray]]
     return clips, named
 
 
-def _embed(
-    selection: Selection,
-    method: Method,
-    data: ClipData,
-    machine: str,
-    run_folder: Path,
-    folder: Path,
-    title: str,
-    made_from: str,
-) -> None:
-    first = training.make_view(selection, method, data, np.arange(1))
-    task = _load_task(method, first, run_folder, selection.device)
+def _embed(selection: Selection, run: Run, data: ClipData, machine: str, folder: Path, made_from: str) -> None:
+    first = training.make_view(selection, run.method, data, np.arange(1))
+    task = _load_task(run, first, selection.device)
     sets = selection.sets_of(machine)
     for set_name in sets:
         rows = np.flatnonzero((data.clips.machine == machine) & (data.set_name == set_name))
-        with selection.ui.progress(f"embed {title} {set_name}", len(rows)) as progress:
+        with selection.ui.progress(f"embed {run.member} {machine} {set_name}", len(rows)) as progress:
             clips: list[dict[str, np.ndarray]] = []
             for block in np.array_split(rows, -(-len(rows) // BLOCK)):
-                view = training.make_view(selection, method, data, block)
+                view = training.make_view(selection, run.method, data, block)
                 for row in range(len(block)):
                     clips.append(_embed_clip(task, view.clip_examples(row)))
                     progress.show(len(clips))
         arrays = {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
         _save(folder / f"{set_name}.npz", data.clips.select(rows), arrays)
-    Made(folder).write(made_from, [f"{name}.npz" for name in sets])
+    Made(folder).write(made_from, [f"{name}.npz" for name in sets], run=str(run.folder))
 
 
-def _load_task(method: Method, view: View, run_folder: Path, device: torch.device) -> Task:
+def _load_task(run: Run, view: View, device: torch.device) -> Task:
     from safetensors.torch import load_file
 
-    made = Made(run_folder).read()["all"]
-    phases = made.get("phases") or made["stages"]  # as asd 0.1.0 called them
-    task = build_task(method, phases[-1], view, device, seed=0)
-    task.load_state_dict(load_file(run_folder / training.WEIGHTS))
+    last_phase = Made(run.folder).read()["all"]["phases"][-1]
+    task = build_task(run.method, last_phase, view, device, seed=0)
+    task.load_state_dict(load_file(run.folder / training.WEIGHTS))
     return task.eval()
 
 

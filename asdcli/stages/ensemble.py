@@ -22,7 +22,7 @@ from asdcli.scores.fuse import fuse
 from asdcli.scores.shares import FILE, Choice, Shares, choice_to_dict, read_shares, relative, write_shares
 from asdcli.scores.weighing import Worth, equal_shares, weigh
 from asdcli.ui import Ui
-from asdcli.workspace.made import Made, fingerprint
+from asdcli.workspace.made import Made, digest
 from asdcli.workspace.places import SETS
 
 
@@ -59,7 +59,7 @@ def run(ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], choice: Choice
             "Scores are normalised with statistics of the test clips: against the challenge rules on evaluation sets."
         )
     about = {"edition": edition.name, "normalisation": norm, "choice": choice_to_dict(choice)}
-    made_from = fingerprint({**about, "sources": [(folder.name, _content(folder)) for folder in folders]})
+    made_from = digest({**about, "sources": [(folder.name, _content(folder)) for folder in folders]})
     if not Made(out).is_fresh(made_from):
         _make(ui, edition, folders, choice, norm, out, sets, made_from)
     return _read(out)

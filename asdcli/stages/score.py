@@ -15,13 +15,17 @@ from asdcli.audio.units import clip_name, units_of
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import decision_name, score_name, write_values
 from asdcli.detection.detectors import DETECTORS
+from asdcli.detection.thresholds import THRESHOLDS
+from asdcli.recipe.components import code_digest
 from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import embed
 from asdcli.stages.embed import Embedded, load_embedded
 from asdcli.stages.features import ClipData
 from asdcli.stages.selection import Done, Selection
-from asdcli.workspace.made import Made, fingerprint
+from asdcli.workspace.made import Made, digest
 from asdcli.workspace.places import SETS
+
+SCORING = 1  # to be raised when this stage makes other scores of the same embeddings than before
 
 
 def run(selection: Selection) -> list[Done]:
@@ -35,11 +39,13 @@ def run(selection: Selection) -> list[Done]:
             embedded: Embedded | None = None
             for name, detector in method.detectors.items():
                 folder = score_folder(selection, member, name)
-                made_from = fingerprint(
+                made_from = digest(
                     {
                         "embeddings": Made(source).fingerprint(),
                         "detector": detector.model_dump(mode="json"),
                         "threshold": method.threshold.model_dump(mode="json"),
+                        "code": [code_digest(DETECTORS[detector.name]), code_digest(THRESHOLDS[method.threshold.name])],
+                        "numbers": {"scoring": SCORING},
                     }
                 )
                 with selection.workspace.lock(folder):

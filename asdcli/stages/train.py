@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,16 +14,18 @@ from asdcli.download.weights import bring_weights, load_weights
 from asdcli.errors import AsdError, UserError, WorkError
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method
-from asdcli.stages.features import ClipData, MachineStores, open_stores
+from asdcli.stages.features import ClipData
+from asdcli.stages.runs import Run, find_run
 from asdcli.stages.selection import Done, Selection
 from asdcli.training.run import train
 from asdcli.training.views import VIEWS
 from asdcli.training.views.view import View
 from asdcli.training.watch import Watch, rows_to_watch
 from asdcli.workspace.files import write_atomic
-from asdcli.workspace.made import Made, fingerprint
+from asdcli.workspace.made import Made
 
 WEIGHTS = "weights.safetensors"
+ABOUT = "run.json"
 
 
 class TrainingError(WorkError):
@@ -46,9 +48,9 @@ def run(selection: Selection) -> list[Done]:
     failed: dict[str, list[str]] = {}
     wrong: list[AsdError] = []
     for member in selection.members:
-        for group, machines in selection.groups(member).items():
+        for group in selection.groups(member):
             try:
-                done.append(_bring_up_to_date(selection, member, group, machines, device))
+                done.append(_bring_up_to_date(selection, find_run(selection, member, group), device))
             except AsdError as error:
                 if str(error) not in map(str, wrong):  # what is wrong for all machines is said once
                     selection.ui.warn(f"{member} {group}: {error} {error.hint}")
@@ -63,23 +65,12 @@ def run(selection: Selection) -> list[Done]:
     return done
 
 
-def _bring_up_to_date(
-    selection: Selection, member: str, group: str, machines: tuple[str, ...], device: torch.device
-) -> Done:
-    method = selection.method(member, group if group in machines else None)
-    folder = selection.workspace.run(selection.label, selection.edition.name, member, group, selection.seed)
-    made_from = run_fingerprint(selection, method, [open_stores(selection, name) for name in machines])
-    with selection.workspace.lock(folder):
-        fresh = Made(folder).is_fresh(made_from)
+def _bring_up_to_date(selection: Selection, run: Run, device: torch.device) -> Done:
+    with selection.workspace.lock(run.folder):
+        fresh = Made(run.folder).is_fresh(run.made_from)
         if not fresh:
-            _train(selection, method, machines, folder, f"{member} {group}", made_from, device)
-    return Done(f"{member} {group}", str(folder), fresh)
-
-
-def run_fingerprint(selection: Selection, method: Method, stores: list[MachineStores]) -> str:
-    """What the weights depend on: method, seed, and the training clips."""
-    contents = [store.training_fingerprint for store in stores]
-    return fingerprint({"method": method.training(), "seed": selection.seed, "stores": contents})
+            _train(selection, run, device)
+    return Done(run.title, str(run.folder), fresh)
 
 
 def training_view(selection: Selection, method: Method, data: ClipData) -> View:
@@ -103,28 +94,21 @@ def make_view(selection: Selection, method: Method, data: ClipData, rows: np.nda
     return view
 
 
-def _train(
-    selection: Selection,
-    method: Method,
-    machines: tuple[str, ...],
-    folder: Path,
-    title: str,
-    made_from: str,
-    device: torch.device,
-) -> None:
+def _train(selection: Selection, run: Run, device: torch.device) -> None:
     from safetensors.torch import save
 
-    data = ClipData(selection, method, machines)
+    method, folder = run.method, run.folder
+    data = ClipData(selection, method, run.machines)
     view = training_view(selection, method, data)
-    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / ABOUT, json.dumps(_about(selection, run), indent=1).encode())
     trained = train(
         method,
         view,
         folder,
-        fingerprint=made_from,
+        fingerprint=run.made_from,
         seed=selection.seed,
         device=device,
-        title=f"train {title}",
+        title=f"train {run.title}",
         ui=selection.ui,
         find_weights=lambda name: bring_weights(
             load_weights(name), selection.workspace.weights, Line.to(), selection.ui
@@ -134,8 +118,8 @@ def _train(
     write_atomic(folder / "recipe.json", json.dumps(method.model_dump(mode="json"), indent=1).encode())
     write_atomic(folder / WEIGHTS, save({name: value.cpu().contiguous() for name, value in trained.weights.items()}))
     Made(folder).write(
-        made_from,
-        [WEIGHTS, "recipe.json", "log.jsonl"],
+        run.made_from,
+        [WEIGHTS, ABOUT, "recipe.json", "log.jsonl"],
         seed=selection.seed,
         device=device.type,
         torch=torch.__version__,
@@ -144,3 +128,18 @@ def _train(
         phases=trained.phases,
     )
     (folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def _about(selection: Selection, run: Run) -> dict[str, Any]:
+    """What tells later, to `asd runs`, whose run this is and from which parts it is made."""
+    return {
+        "recipe": str(selection.recipe.folder),
+        "profile": selection.profile,
+        "edition": selection.edition.name,
+        "sets": list(selection.sets),
+        "machines": list(run.machines),
+        "member": run.member,
+        "group": run.group,
+        "seed": selection.seed,
+        "parts": run.parts,
+    }

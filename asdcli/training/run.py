@@ -69,8 +69,6 @@ def train(
     """
     checkpoint, log = Checkpoint(folder / "checkpoint.pt", fingerprint), RunLog(folder / "log.jsonl")
     saved = checkpoint.load()
-    if saved and "stage" in saved:  # as asd 0.1.0 called a phase
-        saved["phase"] = saved.pop("stage")
     log.cut(saved["log_size"] if saved else 0)
     if saved:
         ui.say(f"{title}: going on at phase {saved['phase']}, step {saved['at']['step']}")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from asdcli.workspace.files import write_atomic
 
 BLOCK = 1 << 18  # stays in a core's cache between line, checksum and disk
 
@@ -25,9 +28,12 @@ class Digests:
                 self.update(block)
         return self
 
+    def hexdigests(self) -> dict[str, str]:
+        return {name: hasher.hexdigest() for name, hasher in self._hashers.items()}
+
     def mismatch(self, checksums: Mapping[str, str]) -> str:
         """What is wrong, in words; empty when the checksums are these."""
-        found = {name: hasher.hexdigest() for name, hasher in self._hashers.items()}
+        found = self.hexdigests()
         wrong = [name for name, value in checksums.items() if found[name] != value.lower()]
         return "; ".join(f"{name} {found[name]} instead of {checksums[name]}" for name in wrong)
 
@@ -38,3 +44,18 @@ def mismatch(path: Path, size: int | None, checksums: Mapping[str, str]) -> str:
     if size is not None and found != size:
         return f"{found} bytes instead of {size}"
     return Digests(checksums).read(path).mismatch(checksums)
+
+
+def remembered_sha256(path: Path, memory: Path) -> str:
+    """The SHA-256 of a file; computed again only when its size, times or inode are others than in the file `memory`."""
+    stat, name = path.stat(), str(path.resolve())
+    mark = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+    try:
+        known = dict(json.loads(memory.read_text()))
+    except (OSError, ValueError, TypeError):
+        known = {}
+    if isinstance(known.get(name), dict) and known[name].get("mark") == mark:
+        return str(known[name]["sha256"])
+    found = Digests(["sha256"]).read(path).hexdigests()["sha256"]
+    write_atomic(memory, json.dumps({**known, name: {"mark": mark, "sha256": found}}, indent=1).encode())
+    return found

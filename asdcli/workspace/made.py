@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,11 @@ from asdcli.workspace.files import write_atomic
 
 
 def digest(value: Any) -> str:
-    """A short hash of anything JSON can hold, independent of the order of keys."""
+    """A short hash of anything JSON can hold, independent of the order of keys.
+
+    What a result is made from is told by such a hash. It knows no version of asd: a stage that makes other results than
+    before has a number among the parts, which is raised by hand.
+    """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -46,8 +49,3 @@ class Made:
     def write(self, fingerprint: str, files: list[str], part: str = "all", **about: Any) -> None:
         entry = {"fingerprint": fingerprint, "files": files, "asd": asdcli.__version__, **about}
         write_atomic(self.path, json.dumps({**self.read(), part: entry}, indent=1).encode())
-
-
-def fingerprint(parts: Mapping[str, Any]) -> str:
-    """The hash of what a result is made from; the code's version belongs to it."""
-    return digest({"asd": asdcli.__version__, **parts})

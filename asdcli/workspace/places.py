@@ -44,7 +44,8 @@ class Workspace:
         """Published weights of networks."""
         return self.root / "weights"
 
-    def run(self, recipe: str, edition: str, member: str, machine: str, seed: int) -> Path:
+    def runs(self, recipe: str, edition: str, member: str, machine: str, seed: int) -> Path:
+        """The folder of all runs of this name, each in a folder of its own."""
         return self.root / "runs" / recipe / edition / member / machine / f"seed_{seed}"
 
     def embeddings(self, recipe: str, edition: str, member: str, machine: str, seed: int) -> Path:

@@ -87,7 +87,8 @@ def kill_until_done(undisturbed: Path, tmp_path: Path) -> Callable[[str], None]:
 
 
 def run_folder(folder: Path) -> Path:
-    return folder / "root" / "runs" / "quick" / "demo" / "ae" / "SynFan" / "seed_0"
+    (run,) = (folder / "root" / "runs" / "quick" / "demo" / "ae" / "SynFan" / "seed_0").iterdir()
+    return run
 
 
 def whole_files(folder: Path) -> dict[str, bytes]:

@@ -41,7 +41,7 @@ def test_every_run_with_all_that_was_logged(chosen: Selection) -> None:
 
 
 def test_a_run_under_way_may_end_in_half_a_line(chosen: Selection) -> None:
-    folder = chosen.workspace.run(chosen.label, "demo", "ae", "SynFan", 0)
+    folder = chosen.workspace.runs(chosen.label, "demo", "ae", "SynFan", 0) / "0123456789ab"
     folder.mkdir(parents=True)
     line = json.dumps({"phase": "train", "epoch": 0, "loss": 1.5})
     (folder / "log.jsonl").write_text(f"{line}\n{line[:9]}")

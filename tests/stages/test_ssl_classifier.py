@@ -36,7 +36,7 @@ def test_one_section_one_domain_and_no_attributes_are_enough(
         _, own = read_values(folder / "train" / "anomaly_score_SynBearing_section_00_test.csv")
         assert (len(test), len(own)) == (12, 8)
         assert np.isfinite([*test, *own]).all()
-    run = tmp_path / "root" / "runs" / "ssl_classifier@smoke" / "demo" / "classifier" / "SynBearing" / "seed_0"
-    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    run = tmp_path / "root" / "runs" / "ssl_classifier@smoke" / "demo" / "classifier" / "SynBearing"
+    records = [json.loads(line) for line in next(run.rglob("log.jsonl")).read_text().splitlines()]
     assert records[-1]["step"] == 3
     assert all(0 <= record["accuracy"] <= 1 for record in records)

@@ -243,6 +243,7 @@ def test_a_classifier_with_two_phases_scores_the_demo_machines(tmp_path: Path) -
     scores = [f"mobilefacenet_1024/{detector}" for detector in ("cosine", "mahalanobis")]
     assert {entry.what for entry in done} == {f"{s} {machine}" for s in scores for machine in ("SynBearing", "SynFan")}
     run = tmp_path / "root" / "runs" / "arcface_ensemble@smoke" / "demo" / "mobilefacenet_1024" / "all" / "seed_0"
+    (run,) = run.iterdir()
     assert json.loads((run / "made.json").read_text())["all"]["phases"] == ["source", "target"]
     frozen = load_file(run / "weights.safetensors")
     assert all(value.isfinite().all() for value in frozen.values())

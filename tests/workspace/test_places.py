@@ -28,7 +28,7 @@ def test_every_seed_and_member_has_places_of_its_own(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     variants = [
         place(*(changed if index == position else "x" for index in range(4)), seed)
-        for place in (workspace.run, workspace.embeddings, workspace.scores)
+        for place in (workspace.runs, workspace.embeddings, workspace.scores)
         for position in range(4)
         for changed in ("a", "b")
         for seed in (0, 1)

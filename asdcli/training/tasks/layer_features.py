@@ -32,6 +32,10 @@ class LayerFeatures(Task):
         self.register_buffer("mean", mean.float())
         self.register_buffer("deviation", deviation.float())
 
+    @staticmethod
+    def learns_from_whole_clips(**params: object) -> bool:
+        return True
+
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         raise UserError(
             "The task layer_features has nothing to train.", "Give its phase steps: 0; the network stays as it starts."

@@ -45,6 +45,10 @@ class Reconstruction(Task):
             self.register_buffer("mean", mean.float())
             self.register_buffer("deviation", deviation.float())
 
+    @staticmethod
+    def learns_from_whole_clips(**params: object) -> bool:
+        return params["standardise"] != "none"
+
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         x = self._standardise(batch.x)
         return {"loss": F.mse_loss(self.model(x), x)}

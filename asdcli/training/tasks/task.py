@@ -22,6 +22,11 @@ class Task(nn.Module):
 
     model: nn.Module
 
+    @staticmethod
+    def learns_from_whole_clips(**params: object) -> bool:
+        """Whether training looks at clips as they are cut to be embedded (for means and deviations, say)."""
+        return False
+
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Scalars: `loss` is minimised, anything else is logged."""
         raise NotImplementedError

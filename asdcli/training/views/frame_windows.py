@@ -31,6 +31,7 @@ class FrameWindows:
     """
 
     needs_features = True
+    embedding_options: tuple[str, ...] = ("embed_hop",)
 
     def __init__(
         self,

@@ -37,6 +37,7 @@ class TransformedPieces:
     """
 
     needs_features = False
+    embedding_options = ("pieces",)
 
     def __init__(
         self,

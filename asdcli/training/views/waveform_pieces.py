@@ -36,6 +36,7 @@ class WaveformPieces:
     """
 
     needs_features = False
+    embedding_options = ("pieces",)
 
     def __init__(
         self,
