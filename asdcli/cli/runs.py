@@ -56,7 +56,9 @@ def show(context: typer.Context) -> None:
 
 def remove(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs as `asd runs` names them.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Runs as `asd runs` names them, or their folders.")
+    ],
     yes: Yes = False,
 ) -> None:
     """Delete runs, after a question."""
@@ -71,7 +73,7 @@ def remove(
 def clean(context: typer.Context, yes: Yes = False) -> None:
     """Delete what no recipe here would find any more: stale runs, their embeddings, stores whose clips are gone.
 
-    Runs of older layouts and runs under way are left alone.
+    Runs of older layouts, runs under way, and those whose data are not there now are left alone.
     """
     from asdcli.stages.run_list import litter
 

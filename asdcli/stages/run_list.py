@@ -36,10 +36,14 @@ class _NotPackedError(AsdError):
     """The clips are not those of the store."""
 
 
+class _NoDataError(AsdError):
+    """The clips are not there now; a disk may be unplugged."""
+
+
 @dataclass(frozen=True)
 class ListedRun:
-    """One run on disk. state: `fresh` (a command would find it), `stale`, `unfinished`, or `older layout`, which this
-    version neither reads nor touches. why: of what is stale. changed: when, in seconds since 1970.
+    """One run on disk. state: `fresh` (a command would find it), `stale`, `unfinished`, `no data` (nobody can tell now),
+    or `older layout`, which this version neither reads nor touches. why: in words. changed: in seconds since 1970.
     """
 
     run: str
@@ -94,6 +98,8 @@ def _state(workspace: Workspace, folder: Path) -> tuple[str, str]:
         return "stale", f"its {ABOUT} cannot be read"
     except _NotPackedError:
         changed = ["clips"]
+    except _NoDataError as error:
+        return "no data", str(error)
     except AsdError as error:
         return "stale", str(error)
     if changed:
@@ -128,6 +134,9 @@ def _changed(workspace: Workspace, about: dict[str, Any]) -> list[str]:
 
 def _stores_as_they_are(selection: Selection, machine: str) -> MachineStores:
     stores = {}
+    for set_name in selection.sets:
+        if not selection.workspace.raw(selection.edition.name, set_name).is_dir():
+            raise _NoDataError(f"no {set_name} set of {selection.edition.name} now")
     for set_name in selection.sets_of(machine):
         raw = selection.workspace.raw(selection.edition.name, set_name)
         clips, _ = scan_clips(raw, selection.edition, set_name, [machine])
@@ -136,21 +145,24 @@ def _stores_as_they_are(selection: Selection, machine: str) -> MachineStores:
             raise _NotPackedError("the clips have changed")
         stores[set_name] = store
     if not stores:
-        raise UserError(f"its data ({selection.edition.name}, {machine}) are gone")
+        raise _NoDataError(f"no clips of {machine} in {selection.edition.name} now")
     return MachineStores(stores, concat([store.clips for store in stores.values()]), 0)
 
 
 def find_listed(workspace: Workspace, names: Sequence[str]) -> list[ListedRun]:
-    """Runs by name, or as much of its beginning as tells it from the others."""
-    runs = list_runs(workspace)
-    found = []
-    for name in names:
-        matching = [run for run in runs if run.run.startswith(name) and run.run != "-"]
-        if len(matching) != 1:
-            many = f"{len(matching)} runs begin with" if matching else "There is no run"
-            raise UserError(f"{many} '{name}'.", "asd runs")
-        found.append(matching[0])
-    return found
+    """Runs by name, or as much of its beginning as tells it from the others, or by folder."""
+    runs = [run for run in list_runs(workspace) if run.state != "older layout"]
+    return [_find_one(runs, name) for name in names]
+
+
+def _find_one(runs: Sequence[ListedRun], name: str) -> ListedRun:
+    matching = [run for run in runs if run.run.startswith(name) or run.path.resolve() == Path(name).resolve()]
+    if not matching:
+        raise UserError(f"There is no run '{name}'.", "asd runs")
+    if len(matching) > 1:
+        folders = ", ".join(str(run.path) for run in matching[:3])
+        raise UserError(f"{len(matching)} runs begin with '{name}'.", f"Name a folder, such as one of {folders}.")
+    return matching[0]
 
 
 def litter(workspace: Workspace) -> Iterator[Litter]:
@@ -166,7 +178,9 @@ def litter(workspace: Workspace) -> Iterator[Litter]:
             yield Litter("embeddings", made.parent, "their run is stale or gone", _bytes(made.parent))
     for index in sorted((workspace.root / "store").glob("*/*/*/index.json")):
         edition, set_name, machine = index.parts[-4:-1]
-        if not (workspace.raw(edition, set_name) / machine).is_dir():
+        raw = workspace.raw(edition, set_name)
+        unplugged = raw.is_symlink() and not raw.exists()
+        if not unplugged and not (raw / machine).is_dir():
             yield Litter("store", index.parent, "its clips are gone", _bytes(index.parent))
 
 

@@ -179,6 +179,17 @@ def test_what_no_recipe_would_find_goes_and_nothing_else(tree: Path, tmp_path: P
     assert list(litter(Workspace(tree))) == []
 
 
+def test_runs_and_stores_of_a_disk_that_is_unplugged_stay(tree: Path, tmp_path: Path) -> None:
+    raw = tree / "data" / "demo" / "eval_data" / "raw"
+    shutil.move(raw, tmp_path / "disk")
+    raw.symlink_to(tmp_path / "disk")
+    embed.run(chosen(tree))
+    (tmp_path / "disk").rename(tmp_path / "elsewhere")
+    (run,) = list_runs(Workspace(tree))
+    assert (run.state, run.why) == ("no data", "no eval set of demo now")
+    assert list(litter(Workspace(tree))) == []
+
+
 def test_a_run_is_named_by_its_beginning(tree: Path) -> None:
     train.run(chosen(tree, machines=["SynPump", "SynFan"]))
     one, other = list_runs(Workspace(tree))
