@@ -22,7 +22,7 @@ from asdcli.scores.fuse import fuse
 from asdcli.scores.shares import FILE, Choice, Shares, choice_to_dict, read_shares, relative, write_shares
 from asdcli.scores.weighing import Worth, equal_shares, weigh
 from asdcli.ui import Ui
-from asdcli.workspace.made import Made, fingerprint
+from asdcli.workspace.made import Made, digest, fingerprint
 from asdcli.workspace.places import SETS
 
 
@@ -41,6 +41,12 @@ class Fused:
     machines: tuple[str, ...]
     worth: Worth | None
     not_evaluated: str = ""
+
+
+def part_name(name: str, part: Sequence[str]) -> str:
+    """The folder name of a fusion of a part of the data; many long names are a hash."""
+    words = "-".join(part)
+    return f"{name}.only-{words if len(words) <= 100 else digest(words)}" if part else name
 
 
 def run(ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], choice: Choice, norm: Norm, out: Path) -> Fused:
@@ -85,7 +91,7 @@ def _make(
     about = {"edition": edition.name, "normalisation": norm}
     found = {} if isinstance(choice, Shares | None) else vars(choice)
     write_shares(out, shares, names, {**about, **found, **({"objective": worth.chosen} if worth else {})})
-    _remove_others(out, files)
+    _remove_others(ui, out, files)
     Made(out).write(
         made_from,
         [FILE, *files],
@@ -199,8 +205,10 @@ def _content(folder: ScoreFolder) -> str:
     return hashed.hexdigest()
 
 
-def _remove_others(out: Path, files: Sequence[str]) -> None:
+def _remove_others(ui: Ui, out: Path, files: Sequence[str]) -> None:
     """Files of an earlier fusion in this folder that this one does not have; nobody else's files are touched."""
     before = Made(out).read().get("all", {}).get("files", [])
-    for name in set(before) - {*files, FILE}:
+    if others := sorted(set(before) - {*files, FILE}):
+        ui.warn(f"{out} held a fusion of more: {len(others)} files of it are removed (first: {others[0]}).")
+    for name in others:
         (out / name).unlink(missing_ok=True)

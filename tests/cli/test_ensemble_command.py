@@ -15,6 +15,7 @@ from asdcli.challenge.editions.edition import load_edition
 from asdcli.challenge.editions.scorefiles import Unit, score_name, write_values
 from asdcli.errors import UserError
 from asdcli.recipe.loading import RECIPES
+from asdcli.stages.ensemble import part_name
 
 EDITION = load_edition("dcase2023")
 CLIPS = [
@@ -157,3 +158,42 @@ def test_one_machine_of_folders_that_do_not_hold_the_same(scores: Path) -> None:
         fuse("--norm", "none", "--out", "fused")
     fuse("--norm", "none", "--out", "fused", "--machine", "fan")
     assert {path.name.split("_")[2] for path in (scores / "fused").rglob("*.csv")} == {"fan"}
+
+
+def test_fusing_one_machine_loses_nothing_of_the_fusion_of_all(tree: Path) -> None:
+    """A fusion of one machine has a folder of its own; what was fused of all, and how, stays as it is."""
+    recipe = ("--root", tree, "--recipe", "baseline_ae", "--profile", "smoke", "--json")
+    whole = Path(json.loads(invoke("ensemble", "--grid", "--step", "0.5", *recipe))["out"])
+    before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+    alone = json.loads(invoke("evaluate", "--machine", "SynFan", "--bootstrap", "0", *recipe))["results"][-1]
+    assert list(alone["machines"]) == ["SynFan"]
+    assert alone["system"].endswith("(oracle on dev)"), "the weights of all machines are those of one of them"
+    document = json.loads(invoke("ensemble", "--machine", "SynFan", *recipe))
+    assert {path.name.split("_")[2] for path in Path(document["out"]).rglob("*.csv")} == {"SynFan"}
+    assert before == {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+    shown = json.loads(invoke("evaluate", "--machine", "SynFan", "--bootstrap", "0", *recipe))["results"]
+    assert shown[-1]["path"] == document["out"]
+
+
+def test_scores_of_machines_and_sets_that_are_not_chosen_are_not_fused(tree: Path) -> None:
+    """Score files of another machine that is not up to date lie beside those of the chosen one."""
+    recipe = ("--root", tree, "--recipe", "baseline_ae", "--profile", "smoke", "--json")
+    invoke("score", *recipe)
+    (stale,) = tree.glob("scores/**/mse/seed_0/dev/anomaly_score_SynBearing_section_00_test.csv")
+    stale.unlink()
+    document = json.loads(invoke("ensemble", "--machine", "SynFan", *recipe))
+    assert {path.name.split("_")[2] for path in Path(document["out"]).rglob("*.csv")} == {"SynFan"}
+    document = json.loads(invoke("ensemble", "--set", "eval", *recipe))
+    assert {path.name.split("_")[2] for path in Path(document["out"]).rglob("*.csv")} == {"SynPump"}
+
+
+def test_a_part_of_many_machines_has_a_short_name() -> None:
+    assert part_name("mine", ("fan", "valve")) == "mine.only-fan-valve"
+    assert len(part_name("mine", [f"machine_{number}" for number in range(99)])) < 50
+
+
+def test_fusing_one_machine_of_folders_leaves_the_fusion_of_all(scores: Path) -> None:
+    whole = Path(json.loads(fuse("--root", "r", "--norm", "none", "--json"))["out"])
+    one = Path(json.loads(fuse("--root", "r", "--norm", "none", "--machine", "fan", "--json"))["out"])
+    assert (whole / "dev" / score_name(EDITION, Unit("valve", "00"))).is_file()
+    assert [path.name for path in (one / "dev").glob("*.csv")] == [score_name(EDITION, Unit("fan", "00"))]
