@@ -7,16 +7,15 @@ otherwise, and averaged with weights: equal ones, given ones, or those that a se
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from asdcli.challenge.editions.edition import Edition
-from asdcli.challenge.editions.scorefiles import Unit, decision_name, score_name, write_values
+from asdcli.challenge.editions.scorefiles import decision_name, score_name, write_values
 from asdcli.errors import UserError
-from asdcli.scores.aligned import BY_RANK, BY_TEST_CLIPS, Aligned, Norm, align, group_of, in_order
+from asdcli.scores.aligned import BY_TEST_CLIPS, Aligned, Norm, align
+from asdcli.scores.decisions import Decider, Rules
 from asdcli.scores.folders import ScoreFolder
 from asdcli.scores.fuse import fuse
 from asdcli.scores.shares import FILE, Choice, Shares, choice_to_dict, read_shares, relative, write_shares
@@ -49,8 +48,19 @@ def part_name(name: str, part: Sequence[str]) -> str:
     return f"{name}.only-{words if len(words) <= 100 else digest(words)}" if part else name
 
 
-def run(ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], choice: Choice, norm: Norm, out: Path) -> Fused:
-    """Fuse the folders' scores of every set they all hold and write them to `out` in the edition's form."""
+def run(
+    ui: Ui,
+    edition: Edition,
+    folders: Sequence[ScoreFolder],
+    choice: Choice,
+    norm: Norm,
+    out: Path,
+    rules: Rules | None = None,
+) -> Fused:
+    """Fuse the folders' scores of every set they all hold and write them to `out` in the edition's form.
+
+    Decisions are made by the rules of the systems' recipe; without any by the gamma distribution's 0.9, as DCASE does.
+    """
     names = [folder.name for folder in folders]
     if len(set(names)) != len(names):
         raise UserError(f"Two systems are called {max(names, key=names.count)}; rename a folder.")
@@ -65,9 +75,11 @@ def run(ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], choice: Choice
             "Scores are normalised with statistics of the test clips: against the challenge rules on evaluation sets."
         )
     about = {"edition": edition.name, "normalisation": norm, "choice": choice_to_dict(choice)}
-    made_from = fingerprint({**about, "sources": [(folder.name, _content(folder)) for folder in folders]})
+    sources = [(folder.name, _content(folder)) for folder in folders]
+    thresholds = [(*of, rule.model_dump(mode="json")) for of, rule in (rules or {}).items()]
+    made_from = fingerprint({**about, "sources": sources, "thresholds": thresholds})
     if not Made(out).is_fresh(made_from):
-        _make(ui, edition, folders, choice, norm, out, sets, made_from)
+        _make(ui, edition, folders, choice, norm, rules or {}, out, sets, made_from)
     return _read(out)
 
 
@@ -77,6 +89,7 @@ def _make(
     folders: Sequence[ScoreFolder],
     choice: Choice,
     norm: Norm,
+    rules: Rules,
     out: Path,
     sets: Sequence[str],
     made_from: str,
@@ -85,9 +98,13 @@ def _make(
     names = [folder.name for folder in folders]
     shares, worth, not_evaluated = _weigh(ui, edition, folders, choice, norm, sets)
     used = [folder for folder in folders if folder.name in shares.used()]
+    machines = sorted({unit.machine for folder in used for name in sets for unit in folder.scores[name]})
+    decider = Decider(used, shares, rules, norm)
+    if edition.decision_file and (sentence := decider.disagreement(machines)):
+        ui.warn(sentence)
     files = []
     for set_name in sets:
-        files += _write(ui, edition, used, shares, align(used, set_name, norm), out, set_name, norm)
+        files += _write(ui, edition, decider, align(used, set_name, norm), out, set_name)
     about = {"edition": edition.name, "normalisation": norm}
     found = {} if isinstance(choice, Shares | None) else vars(choice)
     write_shares(out, shares, names, {**about, **found, **({"objective": worth.chosen} if worth else {})})
@@ -100,7 +117,7 @@ def _make(
         oracle=shares.oracle,
         weights={name: share for name, share in relative(shares.vector(names), names).items() if name in shares.used()},
         sets=list(sets),
-        machines=sorted({unit.machine for folder in used for name in sets for unit in folder.scores[name]}),
+        machines=machines,
         worth=worth and asdict(worth),
         not_evaluated=not_evaluated,
         sources={folder.name: str(folder.path) for folder in folders},
@@ -135,18 +152,9 @@ def _weigh(
     return *weigh(ui, edition, folders, norm, choice), ""
 
 
-def _write(
-    ui: Ui,
-    edition: Edition,
-    folders: Sequence[ScoreFolder],
-    shares: Shares,
-    aligned: Aligned,
-    out: Path,
-    set_name: str,
-    norm: Norm,
-) -> list[str]:
+def _write(ui: Ui, edition: Edition, decider: Decider, aligned: Aligned, out: Path, set_name: str) -> list[str]:
     """Write the fused files of one set and of its training clips; returns their names below `out`."""
-    names = [folder.name for folder in folders]
+    names, shares = [folder.name for folder in decider.folders], decider.shares
     train = {unit: fuse(scores, shares.vector(names, unit.machine)) for unit, (_, scores) in aligned.train.items()}
     files, undecided = [], []
     for unit, values in train.items():
@@ -158,9 +166,7 @@ def _write(
         write_values(out / files[-1], clips, values)
         if edition.decision_file is None:
             continue
-        decisions = _decide(unit, values, train, norm)
-        if decisions is None:
-            decisions = _vote(unit, clips, folders, shares.vector(names, unit.machine), set_name)
+        decisions = decider.decide(set_name, unit, clips, values, train)
         if decisions is None:
             undecided.append(unit)
             continue
@@ -170,30 +176,6 @@ def _write(
         count = f"{len(undecided)} of {len(aligned.test)} files, the first of {undecided[0]}"
         ui.warn(f"No training scores and no decision files to decide from ({count}); only scores are written.")
     return files
-
-
-def _decide(unit: Unit, values: np.ndarray, train: Mapping[Unit, np.ndarray], norm: Norm) -> np.ndarray | None:
-    """1 above the threshold of the section's fused training scores: of a gamma distribution, of ranks the quantile."""
-    from asdcli.detection.thresholds import gamma_threshold, quantile_threshold
-
-    own = [scores for key, scores in train.items() if group_of(key) == group_of(unit)]
-    if not own:
-        return None
-    threshold = quantile_threshold if norm in BY_RANK else gamma_threshold
-    return (values > threshold(np.concatenate(own))).astype(int)
-
-
-def _vote(
-    unit: Unit, clips: Sequence[str], folders: Sequence[ScoreFolder], shares: Sequence[float], set_name: str
-) -> np.ndarray | None:
-    """The weighted vote of the systems' decision files; None when one of them has none."""
-    votes = []
-    for folder in folders:
-        decisions = folder.read_decisions(set_name)
-        if unit not in decisions:
-            return None
-        votes.append(in_order(clips, decisions[unit], folder, unit)[1])
-    return (fuse(votes, shares) >= 0.5).astype(int)
 
 
 def _content(folder: ScoreFolder) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from asdcli.errors import unknown
 from asdcli.scores.aligned import Norm
+from asdcli.scores.decisions import Rules
 from asdcli.scores.folders import ScoreFolder, open_score_folder
 from asdcli.scores.shares import FILE, Best, Choice, Shares, choice_from_dict, read_shares
 from asdcli.stages import ensemble, score
@@ -125,5 +126,15 @@ def fuse_recipe(
     folders = member_folders(selection, only)
     place = out or ensemble_folder(selection)
     with selection.workspace.lock(place):
-        fused = ensemble.run(selection.ui, selection.edition, folders, choice, norm, place)
+        rules = _rules(selection, folders)
+        fused = ensemble.run(selection.ui, selection.edition, folders, choice, norm, place, rules)
     return fused, folders
+
+
+def _rules(selection: Selection, folders: list[ScoreFolder]) -> Rules:
+    """The threshold of each member on each machine, by the name of the score folder, which begins with the member."""
+    return {
+        (folder.name, machine): selection.method(folder.name.partition("/")[0], machine).threshold
+        for folder in folders
+        for machine in sorted({unit.machine for files in folder.scores.values() for unit in files})
+    }

@@ -12,7 +12,7 @@ import yaml
 from helpers import invoke
 
 from asdcli.challenge.editions.edition import load_edition
-from asdcli.challenge.editions.scorefiles import Unit, score_name, write_values
+from asdcli.challenge.editions.scorefiles import Unit, read_values, score_name, write_values
 from asdcli.errors import UserError
 from asdcli.recipe.loading import RECIPES
 from asdcli.stages.ensemble import part_name
@@ -140,6 +140,21 @@ def test_the_recipe_keeps_the_way_its_ensemble_was_made(tree: Path) -> None:
     assert fused["official_score"] == pytest.approx(made["grid"], abs=1e-12)
     plain = json.loads(invoke("ensemble", "--system", "mse", *recipe))
     assert plain["weights"] == {"ae/mse": 1.0, "ae/mahalanobis": 0.0}
+
+
+def test_the_threshold_of_the_recipe_decides_in_its_ensemble(tree: Path, tmp_path: Path) -> None:
+    """A new threshold in the recipe is noticed, and fewer clips are called anomalous."""
+    shutil.copytree(RECIPES / "baseline_ae", tmp_path / "mine")
+    path, old = tmp_path / "mine" / "recipe.yaml", "threshold: {name: gamma, quantile: 0.9}"
+    recipe = ("--root", tree, "--recipe", path.parent, "--profile", "smoke", "--json")
+    alarms = []
+    for quantile in ("0.9", "0.1", "0.999999"):
+        text = (RECIPES / "baseline_ae" / "recipe.yaml").read_text()
+        path.write_text(text.replace(old, f"threshold: {{name: gamma, quantile: {quantile}}}"))
+        out = Path(json.loads(invoke("ensemble", *recipe))["out"])
+        alarms.append(sum(read_values(found)[1].sum() for found in out.rglob("decision_result*.csv")))
+    usual, more, fewer = alarms
+    assert fewer < usual < more
 
 
 def test_the_best_of_one_detector(tree: Path, tmp_path: Path) -> None:

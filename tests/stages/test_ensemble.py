@@ -10,6 +10,7 @@ import pytest
 from asdcli.challenge.editions.edition import load_edition
 from asdcli.challenge.editions.scorefiles import Unit, read_values, score_name, write_values
 from asdcli.errors import UserError
+from asdcli.recipe.components import Component
 from asdcli.scores.folders import ScoreFolder, open_score_folder
 from asdcli.scores.shares import Shares
 from asdcli.stages import ensemble
@@ -71,6 +72,60 @@ def test_decisions_come_from_the_fused_training_scores(tmp_path: Path) -> None:
     _, decisions = read_values(out / "dev" / "decision_result_fan_section_00_test.csv")
     assert scores[decisions == 0].max() < scores[decisions == 1].min()
     assert np.quantile(train, 0.7) < scores[decisions == 1].min() < train.max() + train.std()
+
+
+def rule(name: str, quantile: float) -> Component:
+    return Component.model_validate({"name": name, "quantile": quantile})
+
+
+def decided(out: Path) -> list[int]:
+    return read_values(out / "dev" / "decision_result_fan_section_00_test.csv")[1].tolist()
+
+
+@pytest.mark.parametrize("norm", ["train", "rank"])
+def test_the_recipe_says_where_the_threshold_of_fused_scores_lies(tmp_path: Path, norm: ensemble.Norm) -> None:
+    folders = opened(tmp_path, make_system(tmp_path, "a", 1), make_system(tmp_path, "b", 2))
+    for quantile in (0.3, 0.8):
+        rules = {(name, "fan"): rule("quantile", quantile) for name in "ab"}
+        out = ensemble.run(Ui(), EDITION, folders, None, norm, tmp_path / "out", rules).out
+        train = read_values(out / "train" / score_name(EDITION, UNIT))[1]
+        scores = read_values(out / "dev" / score_name(EDITION, UNIT))[1]
+        assert decided(out) == (scores > np.quantile(train, quantile)).tolist()
+
+
+def test_of_ranks_the_gamma_rule_is_the_quantile(tmp_path: Path) -> None:
+    folders = opened(tmp_path, make_system(tmp_path, "a", 1), make_system(tmp_path, "b", 2))
+    rules = {(name, "fan"): rule("gamma", 0.5) for name in "ab"}
+    out = ensemble.run(Ui(), EDITION, folders, None, "rank", tmp_path / "out", rules).out
+    train = read_values(out / "train" / score_name(EDITION, UNIT))[1]
+    scores = read_values(out / "dev" / score_name(EDITION, UNIT))[1]
+    assert decided(out) == (scores > np.quantile(train, 0.5)).tolist()
+
+
+def test_where_rules_differ_that_of_the_largest_weight_is_taken_and_named(tmp_path: Path) -> None:
+    folders = opened(tmp_path, make_system(tmp_path, "a", 1), make_system(tmp_path, "b", 2))
+    listener = Listener()
+    rules = {("a", "fan"): Component(name="gamma"), ("b", "fan"): rule("quantile", 0.3)}
+    out = ensemble.run(listener, EDITION, folders, Shares({"a": 1, "b": 2}), "train", tmp_path / "out", rules).out
+    train = read_values(out / "train" / score_name(EDITION, UNIT))[1]
+    scores = read_values(out / "dev" / score_name(EDITION, UNIT))[1]
+    assert decided(out) == (scores > np.quantile(train, 0.3)).tolist()
+    assert listener.warnings == [
+        "The systems' thresholds differ; the fusion decides by that of b (quantile, quantile 0.3)."
+    ]
+    agreeing = Listener()
+    rules = {("a", "fan"): Component(name="gamma"), ("b", "fan"): rule("gamma", 0.9)}
+    ensemble.run(agreeing, EDITION, folders, None, "train", tmp_path / "out", rules)
+    assert agreeing.warnings == [], "the same rule, once with its parameter written out"
+
+
+def test_a_fusion_of_one_system_decides_as_that_system_does(tmp_path: Path) -> None:
+    a, b = make_system(tmp_path, "a", 1), make_system(tmp_path, "b", 2)
+    own = np.random.default_rng(0).integers(0, 2, len(CLIPS))
+    write_values(a / "dev" / "decision_result_fan_section_00_test.csv", CLIPS, own)
+    folders = opened(tmp_path, a, b)
+    for shares in (Shares({"a": 1}), Shares({"b": 1}, {"fan": {"a": 2, "b": 0}})):
+        assert decided(ensemble.run(Ui(), EDITION, folders, shares, "train", tmp_path / "out").out) == own.tolist()
 
 
 def test_clips_in_another_order_are_matched_by_name(tmp_path: Path) -> None:
