@@ -89,17 +89,18 @@ def package_submission(
 
 
 def _ensemble(selection: Selection) -> tuple[Edition, list[ScoreFolder], int, dict[str, Any]]:
-    """The recipe's ensemble, brought up to date, its members' parameters, and what meta.yaml says of it."""
+    """The recipe's ensemble, brought up to date, the parameters of the members in it, and what meta.yaml says of it."""
     from asdcli.stages.describe import count_parameters
     from asdcli.stages.systems import current_ensemble
     from asdcli.workspace.made import Made
 
     ensemble = current_ensemble(selection)
-    counted = sum(count_parameters(selection.method(member, None)) for member in selection.members)
-    fused = len(Made(ensemble.path).read()["all"]["weights"])
+    systems = Made(ensemble.path).read()["all"]["weights"]  # of those that have any
+    used = {system.partition("/")[0] for system in systems}
+    counted = sum(count_parameters(selection.method(member, None)) for member in selection.members if member in used)
     description: dict[str, Any] = dict(selection.recipe.header.submission)
-    if fused > 1:
-        description |= {"ensemble_method_subsystem_count": fused, "decision_making": "average"}
+    if len(systems) > 1:
+        description |= {"ensemble_method_subsystem_count": len(systems), "decision_making": "average"}
     return selection.edition, [ensemble], counted, description
 
 
