@@ -102,9 +102,9 @@ def _make(
     decider = Decider(used, shares, rules, norm)
     if edition.decision_file and (sentence := decider.disagreement(machines)):
         ui.warn(sentence)
-    files = []
+    files: list[str] = []
     for set_name in sets:
-        files += _write(ui, edition, decider, align(used, set_name, norm), out, set_name)
+        files += _write(ui, edition, decider, align(used, set_name, norm), out, set_name, files)
     about = {"edition": edition.name, "normalisation": norm}
     found = {} if isinstance(choice, Shares | None) else vars(choice)
     write_shares(out, shares, names, {**about, **found, **({"objective": worth.chosen} if worth else {})})
@@ -152,14 +152,21 @@ def _weigh(
     return *weigh(ui, edition, folders, norm, choice), ""
 
 
-def _write(ui: Ui, edition: Edition, decider: Decider, aligned: Aligned, out: Path, set_name: str) -> list[str]:
-    """Write the fused files of one set and of its training clips; returns their names below `out`."""
+def _write(
+    ui: Ui, edition: Edition, decider: Decider, aligned: Aligned, out: Path, set_name: str, done: Sequence[str]
+) -> list[str]:
+    """Write the fused files of one set and of its training clips that are not `done`; returns names below `out`.
+
+    Sections of own recordings may be in both sets, with the same training clips.
+    """
     names, shares = [folder.name for folder in decider.folders], decider.shares
     train = {unit: fuse(scores, shares.vector(names, unit.machine)) for unit, (_, scores) in aligned.train.items()}
     files, undecided = [], []
     for unit, values in train.items():
-        files.append(f"train/{score_name(edition, unit)}")
-        write_values(out / files[-1], aligned.train[unit][0], values)
+        name = f"train/{score_name(edition, unit)}"
+        if name not in done:
+            files.append(name)
+            write_values(out / name, aligned.train[unit][0], values)
     for unit, (clips, scores) in aligned.test.items():
         values = fuse(scores, shares.vector(names, unit.machine))
         files.append(f"{set_name}/{score_name(edition, unit)}")

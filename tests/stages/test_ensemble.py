@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from asdcli.scores.folders import ScoreFolder, open_score_folder
 from asdcli.scores.shares import Shares
 from asdcli.stages import ensemble
 from asdcli.ui import Ui
+from asdcli.workspace.made import Made
 from asdcli.workspace.places import Workspace
 
 EDITION = load_edition("dcase2023")
@@ -211,6 +213,26 @@ def test_a_smaller_fusion_leaves_no_files_of_a_larger_one_and_touches_no_others(
     assert not (out / "dev" / valve).exists()
     assert not (out / "train" / valve).exists()
     assert (out / "dev" / "notes.csv").exists()
+
+
+def test_training_clips_of_a_section_in_both_sets_are_written_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with own recordings, where a section has a development and an evaluation set."""
+    folders = [make_system(tmp_path, name, seed) for seed, name in enumerate("ab")]
+    for folder in folders:
+        write_values(folder / "eval" / score_name(EDITION, UNIT), CLIPS, range(len(CLIPS)))
+    written: list[Path] = []
+
+    def counted(path: Path, *values: Any) -> None:
+        written.append(path)
+        write_values(path, *values)
+
+    monkeypatch.setattr(ensemble, "write_values", counted)
+    out = ensemble.run(Ui(), EDITION, opened(tmp_path, *folders), None, "train", tmp_path / "out").out
+    files = Made(out).read()["all"]["files"]
+    assert sorted(files) == sorted({"weights.yaml", *(str(path.relative_to(out)) for path in written)})
+    assert len(written) == len(set(written)) == 5
 
 
 def test_ranks_among_the_training_clips(tmp_path: Path) -> None:
