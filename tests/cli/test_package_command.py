@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +45,20 @@ def test_only_members_with_a_weight_are_counted(recipe: tuple[str | Path, ...]) 
     small, wide, both = counts
     assert small < wide
     assert both == small + wide
+
+
+def test_scores_of_another_profile_are_called_so(
+    recipe: tuple[str | Path, ...], tree: Path, tmp_path: Path, asd: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """Of the recipe's ensemble, of score folders, and of what was fused from these elsewhere."""
+    folders = [tree / f"scores/mine@smoke/demo/{member}/mse/seed_0" for member in ("ae", "wide")]
+    assert packaged(*recipe)[0]["profiles"] == ["smoke"]
+    invoke("ensemble", "--root", tree, *folders, "--out", tmp_path / "fused")
+    given = "--root", tree, "--data", "demo"
+    for path in (folders[0], tmp_path / "fused"):
+        assert packaged(path, *given)[0]["profiles"] == ["smoke"]
+    shutil.copytree(folders[0], tmp_path / "elsewhere")
+    assert packaged(tmp_path / "elsewhere", *given)[0]["profiles"] == []
+    done = asd("package-submission", *WHO, folders[0], *given)
+    assert "These are scores of profile smoke and not of the full recipe." in done.stderr
+    assert "The package is valid, but of profile smoke." in done.stdout
