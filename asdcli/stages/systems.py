@@ -100,11 +100,14 @@ def _of_all_machines(selection: Selection) -> Selection:
 def ensemble_folder(selection: Selection, system: str | None = None) -> Path:
     """Where the fused scores of a recipe on an edition lie; a named system has a folder of its own.
 
-    So has the fusion of a part of the data, which leaves that of everything, and its weights, as they are.
+    So has the fusion of some members or of a part of the data, which leaves that of everything, and its weights, as
+    they are.
     """
     name = selection.label if system is None else f"{selection.label}.{system}"
     sets, machines = _part(selection)
-    return selection.workspace.ensemble(ensemble.part_name(name, (*sets, *machines))) / selection.edition.name
+    members = selection.members if len(selection.members) < len(selection.recipe.header.members) else ()
+    part = (*members, *sets, *machines)
+    return selection.workspace.ensemble(ensemble.part_name(name, part)) / selection.edition.name
 
 
 def named_system(selection: Selection, name: str) -> tuple[Shares | Best, str | None]:

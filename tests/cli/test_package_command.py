@@ -62,3 +62,10 @@ def test_scores_of_another_profile_are_called_so(
     done = asd("package-submission", *WHO, folders[0], *given)
     assert "These are scores of profile smoke and not of the full recipe." in done.stderr
     assert "The package is valid, but of profile smoke." in done.stdout
+
+
+def test_a_fusion_of_one_member_leaves_that_of_all_and_its_weights(recipe: tuple[str | Path, ...]) -> None:
+    invoke("ensemble", *recipe, "--weight", "wide/mse=1")
+    before = packaged(*recipe)[1]
+    invoke("ensemble", *recipe, "--member", "ae")
+    assert packaged(*recipe)[1] == before
