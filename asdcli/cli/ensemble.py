@@ -80,7 +80,7 @@ def ensemble(
     """Fuse the scores of several systems into the challenge's score and decision files.
 
     Brings the members of the recipe up to date first. Any folders of score CSVs can be fused as well. Weights are
-    equal unless they are given or searched for.
+    equal unless they are given or searched for. A fusion of some members, machines or sets has a folder of its own.
     """
     output: Output = context.obj
     _one_of(grid=grid, weights=weights, weight=weight, system=system)
@@ -160,7 +160,7 @@ def _fuse_given(
     from asdcli.stages.choices import open_score_folders
 
     edition, systems = open_score_folders(output.workspace, output.ui, paths, data, machines)
-    place = out or output.workspace.ensemble("folders") / edition.name
+    place = out or output.workspace.ensemble(stage.part_name("folders", sorted(set(machines or ())))) / edition.name
     with output.workspace.lock(place):
         return edition, stage.run(output.ui, edition, systems, choice, norm, place), systems
 

@@ -91,17 +91,16 @@ def _own(output: Output, seeds: list[int], **chosen: Any) -> tuple[Edition, list
 
     A member that cannot be trained is left out, and named.
     """
-    from asdcli.stages.systems import current_ensemble, ensemble_folder, member_folders, usable_members
+    from asdcli.stages.systems import current_ensemble, has_ensemble, member_folders, usable_members
 
     folders: list[ScoreFolder] = []
     for seed in dict.fromkeys(seeds):
         selection = usable_members(options.selection_of(output, seed=seed, **chosen))
         folders += member_folders(selection)
     whole = selection.members == tuple(selection.recipe.header.members) and len(set(seeds)) == 1
-    if whole and ensemble_folder(selection).is_dir():
+    if whole and has_ensemble(selection):
         folders.append(current_ensemble(selection))
-    machines = chosen["machines"]
-    return selection.edition, [folder.only(machines) for folder in folders] if machines else folders
+    return selection.edition, folders
 
 
 RANKING = {

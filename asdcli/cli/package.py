@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,6 +65,7 @@ def package_submission(
     if label is None or not author:
         raise UserError("A package needs --label and at least one --author.", "asd package-submission --help")
     from asdcli.challenge.submission.team import parse_author, parse_label
+    from asdcli.scores.folders import profiles_of
     from asdcli.stages import package as stage
     from asdcli.stages.choices import open_score_folders
 
@@ -85,21 +87,23 @@ def package_submission(
         description=description,
     )
     path, found = stage.run(output.workspace, output.ui, edition, opened, label, about, report)
-    _draw(output, found, f"Package: {path}")
+    profiles = sorted({name for folder in opened for name in profiles_of(output.workspace, folder.path)})
+    _draw(output, found, f"Package: {path}", profiles)
 
 
 def _ensemble(selection: Selection) -> tuple[Edition, list[ScoreFolder], int, dict[str, Any]]:
-    """The recipe's ensemble, brought up to date, its members' parameters, and what meta.yaml says of it."""
+    """The recipe's ensemble, brought up to date, the parameters of the members in it, and what meta.yaml says of it."""
     from asdcli.stages.describe import count_parameters
     from asdcli.stages.systems import current_ensemble
     from asdcli.workspace.made import Made
 
     ensemble = current_ensemble(selection)
-    counted = sum(count_parameters(selection.method(member, None)) for member in selection.members)
-    fused = len(Made(ensemble.path).read()["all"]["weights"])
+    systems = Made(ensemble.path).read()["all"]["weights"]  # of those that have any
+    used = {system.partition("/")[0] for system in systems}
+    counted = sum(count_parameters(selection.method(member, None)) for member in selection.members if member in used)
     description: dict[str, Any] = dict(selection.recipe.header.submission)
-    if fused > 1:
-        description |= {"ensemble_method_subsystem_count": fused, "decision_making": "average"}
+    if len(systems) > 1:
+        description |= {"ensemble_method_subsystem_count": len(systems), "decision_making": "average"}
     return selection.edition, [ensemble], counted, description
 
 
@@ -113,7 +117,8 @@ def _check(output: Output, path: Path, data: str | None) -> None:
         raise typer.Exit(1)
 
 
-def _draw(output: Output, found: Report, title: str) -> None:
+def _draw(output: Output, found: Report, title: str, profiles: Sequence[str] = ()) -> None:
+    """The checker's report. profiles: those of scores that are not of the full recipe."""
     edition = found.edition.name if found.edition else None
     document = {
         "path": str(found.path),
@@ -121,7 +126,10 @@ def _draw(output: Output, found: Report, title: str) -> None:
         "systems": list(found.systems),
         "ok": found.ok,
         "problems": [vars(problem) for problem in found.problems],
+        "profiles": list(profiles),
     }
+    if profiles:
+        output.ui.warn(f"These are scores of profile {' and '.join(profiles)} and not of the full recipe.")
     if output.json(document):
         return
     output.text(title)
@@ -131,4 +139,5 @@ def _draw(output: Output, found: Report, title: str) -> None:
         )
     for problem in found.problems:
         output.text(str(problem))
-    output.text("The package is valid." if found.ok else f"{len(found.errors)} errors.")
+    valid = f"The package is valid, but of profile {' and '.join(profiles)}." if profiles else "The package is valid."
+    output.text(valid if found.ok else f"{len(found.errors)} errors.")

@@ -17,6 +17,7 @@ from asdcli.challenge.editions.edition import Edition, set_of
 from asdcli.challenge.editions.scorefiles import Unit, find_decision_files, find_score_files, read_values, stray_files
 from asdcli.errors import UserError, unknown
 from asdcli.ui import Ui
+from asdcli.workspace.made import Made
 from asdcli.workspace.places import SETS, Workspace
 
 Values = tuple[list[str], np.ndarray]  # clip names, and one value for each
@@ -91,6 +92,23 @@ def below_root(workspace: Workspace, path: Path) -> tuple[str, ...]:
         return path.resolve().relative_to(workspace.root.resolve()).parts
     except ValueError:
         return ()
+
+
+def profiles_of(workspace: Workspace, path: Path) -> set[str]:
+    """Profiles other than the full recipe that made the scores in a folder, or those they were fused from."""
+    folders = [path]
+    for folder in folders:  # which grows by what each was fused from
+        made = Made(folder).read().get("all", {})
+        sources = [Path(source) for name, source in made.get("sources", {}).items() if name in made.get("weights", {})]
+        folders += [source for source in sources if source not in folders]
+    return {_profile(below_root(workspace, folder)) for folder in folders} - {""}
+
+
+def _profile(parts: tuple[str, ...]) -> str:
+    """As the second part tells it: of `scores/<recipe>@<profile>` or `ensembles/<recipe>@<profile>.<system>`."""
+    return (
+        parts[1].partition("@")[2].partition(".")[0] if len(parts) > 1 and parts[0] in ("scores", "ensembles") else ""
+    )
 
 
 def _name(workspace: Workspace, path: Path) -> str:

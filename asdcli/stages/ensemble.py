@@ -7,16 +7,15 @@ otherwise, and averaged with weights: equal ones, given ones, or those that a se
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from asdcli.challenge.editions.edition import Edition
-from asdcli.challenge.editions.scorefiles import Unit, decision_name, score_name, write_values
+from asdcli.challenge.editions.scorefiles import decision_name, score_name, write_values
 from asdcli.errors import UserError
-from asdcli.scores.aligned import BY_RANK, BY_TEST_CLIPS, Aligned, Norm, align, group_of, in_order
+from asdcli.scores.aligned import BY_TEST_CLIPS, Aligned, Norm, align
+from asdcli.scores.decisions import Decider, Rules
 from asdcli.scores.folders import ScoreFolder
 from asdcli.scores.fuse import fuse
 from asdcli.scores.shares import FILE, Choice, Shares, choice_to_dict, read_shares, relative, write_shares
@@ -24,6 +23,8 @@ from asdcli.scores.weighing import Worth, equal_shares, weigh
 from asdcli.ui import Ui
 from asdcli.workspace.made import Made, digest
 from asdcli.workspace.places import SETS
+
+FUSION = 1  # to be raised when this stage makes other files of the same scores than before
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,25 @@ class Fused:
     not_evaluated: str = ""
 
 
-def run(ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], choice: Choice, norm: Norm, out: Path) -> Fused:
-    """Fuse the folders' scores of every set they all hold and write them to `out` in the edition's form."""
+def part_name(name: str, part: Sequence[str]) -> str:
+    """The folder name of a fusion of a part of the data; many long names are a hash."""
+    words = "-".join(part)
+    return f"{name}.only-{words if len(words) <= 100 else digest(words)}" if part else name
+
+
+def run(
+    ui: Ui,
+    edition: Edition,
+    folders: Sequence[ScoreFolder],
+    choice: Choice,
+    norm: Norm,
+    out: Path,
+    rules: Rules | None = None,
+) -> Fused:
+    """Fuse the folders' scores of every set they all hold and write them to `out` in the edition's form.
+
+    Decisions are made by the rules of the systems' recipe; without any by the gamma distribution's 0.9, as DCASE does.
+    """
     names = [folder.name for folder in folders]
     if len(set(names)) != len(names):
         raise UserError(f"Two systems are called {max(names, key=names.count)}; rename a folder.")
@@ -59,9 +77,12 @@ def run(ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], choice: Choice
             "Scores are normalised with statistics of the test clips: against the challenge rules on evaluation sets."
         )
     about = {"edition": edition.name, "normalisation": norm, "choice": choice_to_dict(choice)}
-    made_from = digest({**about, "sources": [(folder.name, _content(folder)) for folder in folders]})
+    sources = [(folder.name, _content(folder)) for folder in folders]
+    thresholds = [(*of, rule.model_dump(mode="json")) for of, rule in (rules or {}).items()]
+    numbers = {"fusion": FUSION}
+    made_from = digest({**about, "sources": sources, "thresholds": thresholds, "numbers": numbers})
     if not Made(out).is_fresh(made_from):
-        _make(ui, edition, folders, choice, norm, out, sets, made_from)
+        _make(ui, edition, folders, choice, norm, rules or {}, out, sets, made_from)
     return _read(out)
 
 
@@ -71,6 +92,7 @@ def _make(
     folders: Sequence[ScoreFolder],
     choice: Choice,
     norm: Norm,
+    rules: Rules,
     out: Path,
     sets: Sequence[str],
     made_from: str,
@@ -79,13 +101,17 @@ def _make(
     names = [folder.name for folder in folders]
     shares, worth, not_evaluated = _weigh(ui, edition, folders, choice, norm, sets)
     used = [folder for folder in folders if folder.name in shares.used()]
-    files = []
+    machines = sorted({unit.machine for folder in used for name in sets for unit in folder.scores[name]})
+    decider = Decider(used, shares, rules, norm)
+    if edition.decision_file and (sentence := decider.disagreement(machines)):
+        ui.warn(sentence)
+    files: list[str] = []
     for set_name in sets:
-        files += _write(ui, edition, used, shares, align(used, set_name, norm), out, set_name, norm)
+        files += _write(ui, edition, decider, align(used, set_name, norm), out, set_name, files)
     about = {"edition": edition.name, "normalisation": norm}
     found = {} if isinstance(choice, Shares | None) else vars(choice)
     write_shares(out, shares, names, {**about, **found, **({"objective": worth.chosen} if worth else {})})
-    _remove_others(out, files)
+    _remove_others(ui, out, files)
     Made(out).write(
         made_from,
         [FILE, *files],
@@ -94,7 +120,7 @@ def _make(
         oracle=shares.oracle,
         weights={name: share for name, share in relative(shares.vector(names), names).items() if name in shares.used()},
         sets=list(sets),
-        machines=sorted({unit.machine for folder in used for name in sets for unit in folder.scores[name]}),
+        machines=machines,
         worth=worth and asdict(worth),
         not_evaluated=not_evaluated,
         sources={folder.name: str(folder.path) for folder in folders},
@@ -130,31 +156,27 @@ def _weigh(
 
 
 def _write(
-    ui: Ui,
-    edition: Edition,
-    folders: Sequence[ScoreFolder],
-    shares: Shares,
-    aligned: Aligned,
-    out: Path,
-    set_name: str,
-    norm: Norm,
+    ui: Ui, edition: Edition, decider: Decider, aligned: Aligned, out: Path, set_name: str, done: Sequence[str]
 ) -> list[str]:
-    """Write the fused files of one set and of its training clips; returns their names below `out`."""
-    names = [folder.name for folder in folders]
+    """Write the fused files of one set and of its training clips that are not `done`; returns names below `out`.
+
+    Sections of own recordings may be in both sets, with the same training clips.
+    """
+    names, shares = [folder.name for folder in decider.folders], decider.shares
     train = {unit: fuse(scores, shares.vector(names, unit.machine)) for unit, (_, scores) in aligned.train.items()}
     files, undecided = [], []
     for unit, values in train.items():
-        files.append(f"train/{score_name(edition, unit)}")
-        write_values(out / files[-1], aligned.train[unit][0], values)
+        name = f"train/{score_name(edition, unit)}"
+        if name not in done:
+            files.append(name)
+            write_values(out / name, aligned.train[unit][0], values)
     for unit, (clips, scores) in aligned.test.items():
         values = fuse(scores, shares.vector(names, unit.machine))
         files.append(f"{set_name}/{score_name(edition, unit)}")
         write_values(out / files[-1], clips, values)
         if edition.decision_file is None:
             continue
-        decisions = _decide(unit, values, train, norm)
-        if decisions is None:
-            decisions = _vote(unit, clips, folders, shares.vector(names, unit.machine), set_name)
+        decisions = decider.decide(set_name, unit, clips, values, train)
         if decisions is None:
             undecided.append(unit)
             continue
@@ -166,30 +188,6 @@ def _write(
     return files
 
 
-def _decide(unit: Unit, values: np.ndarray, train: Mapping[Unit, np.ndarray], norm: Norm) -> np.ndarray | None:
-    """1 above the threshold of the section's fused training scores: of a gamma distribution, of ranks the quantile."""
-    from asdcli.detection.thresholds import gamma_threshold, quantile_threshold
-
-    own = [scores for key, scores in train.items() if group_of(key) == group_of(unit)]
-    if not own:
-        return None
-    threshold = quantile_threshold if norm in BY_RANK else gamma_threshold
-    return (values > threshold(np.concatenate(own))).astype(int)
-
-
-def _vote(
-    unit: Unit, clips: Sequence[str], folders: Sequence[ScoreFolder], shares: Sequence[float], set_name: str
-) -> np.ndarray | None:
-    """The weighted vote of the systems' decision files; None when one of them has none."""
-    votes = []
-    for folder in folders:
-        decisions = folder.read_decisions(set_name)
-        if unit not in decisions:
-            return None
-        votes.append(in_order(clips, decisions[unit], folder, unit)[1])
-    return (fuse(votes, shares) >= 0.5).astype(int)
-
-
 def _content(folder: ScoreFolder) -> str:
     """A hash of every file that a fusion reads."""
     hashed = hashlib.sha256()
@@ -199,8 +197,10 @@ def _content(folder: ScoreFolder) -> str:
     return hashed.hexdigest()
 
 
-def _remove_others(out: Path, files: Sequence[str]) -> None:
+def _remove_others(ui: Ui, out: Path, files: Sequence[str]) -> None:
     """Files of an earlier fusion in this folder that this one does not have; nobody else's files are touched."""
     before = Made(out).read().get("all", {}).get("files", [])
-    for name in set(before) - {*files, FILE}:
+    if others := sorted(set(before) - {*files, FILE}):
+        ui.warn(f"{out} held a fusion of more: {len(others)} files of it are removed (first: {others[0]}).")
+    for name in others:
         (out / name).unlink(missing_ok=True)

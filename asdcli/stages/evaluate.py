@@ -110,14 +110,19 @@ def standings(results: list[Result]) -> list[Standing]:
 def _truth(
     workspace: Workspace, edition: Edition, folder: ScoreFolder, set_name: str, given: Path | None
 ) -> Truth | None:
-    """Labels of one set: the folder given, else the names where they tell, else the truth under the root."""
-    if given is not None:
-        return read_truth(given, edition)
+    """Labels of one set: the folder given, else the names where they tell, else the truth under the root.
+
+    A development set keeps the labels in its names beside a given truth that is not about its clips.
+    """
+    place = given or workspace.truth(edition.name)
+    if set_name != "dev":
+        return read_truth(place, edition) if given or place.is_dir() else None
     names = {unit: clips for unit, (clips, _) in folder.read(set_name).items()}
-    if set_name == "dev":
-        return truth_from_names(edition, set_name, names)
-    place = workspace.truth(edition.name)
-    return read_truth(place, edition) if place.is_dir() else None
+    if given is not None:
+        truth = read_truth(given, edition)
+        if any(truth.knows(unit, clips) for unit, clips in names.items()):
+            return truth
+    return truth_from_names(edition, set_name, names)
 
 
 def rows_of(evaluation: Evaluation) -> Iterator[tuple[str, str, dict[str, float]]]:

@@ -42,8 +42,8 @@ class _NoDataError(AsdError):
 
 @dataclass(frozen=True)
 class ListedRun:
-    """One run on disk. state: `fresh` (a command would find it), `stale`, `unfinished`, `no data` (nobody can tell now),
-    or `older layout`, which this version neither reads nor touches. why: in words. changed: in seconds since 1970.
+    """One run on disk. state: `fresh` (a command would find it), `stale`, `unfinished`, `no data` (nobody can tell), or
+    `older layout`, which this version neither reads nor touches. why: in words. changed: in seconds since 1970.
     """
 
     run: str

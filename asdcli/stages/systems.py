@@ -7,8 +7,9 @@ from pathlib import Path
 
 from asdcli.errors import unknown
 from asdcli.scores.aligned import Norm
+from asdcli.scores.decisions import Rules
 from asdcli.scores.folders import ScoreFolder, open_score_folder
-from asdcli.scores.shares import Best, Choice, Shares, choice_from_dict
+from asdcli.scores.shares import FILE, Best, Choice, Shares, choice_from_dict, read_shares
 from asdcli.stages import ensemble, score
 from asdcli.stages import train as training
 from asdcli.stages.selection import Selection
@@ -29,11 +30,17 @@ def usable_members(selection: Selection) -> Selection:
 
 
 def member_folders(selection: Selection, only: str | None = None) -> list[ScoreFolder]:
-    """Score folders of every selected member and detector, or of one detector, brought up to date first."""
+    """Score folders of every selected member and detector, or of one detector, brought up to date first.
+
+    Of a part of the data they hold that part alone: scores of the rest may lie on disk, but are not up to date.
+    """
     score.run(selection)
     return [
-        open_score_folder(
-            selection.workspace, selection.ui, score.score_folder(selection, member, detector), selection.edition
+        _narrowed(
+            selection,
+            open_score_folder(
+                selection.workspace, selection.ui, score.score_folder(selection, member, detector), selection.edition
+            ),
         )
         for member in selection.members
         for detector in selection.method(member, None).detectors
@@ -41,23 +48,66 @@ def member_folders(selection: Selection, only: str | None = None) -> list[ScoreF
     ]
 
 
+def _narrowed(selection: Selection, folder: ScoreFolder) -> ScoreFolder:
+    sets, machines = _part(selection)
+    if sets:
+        folder = replace(
+            folder,
+            scores={name: files for name, files in folder.scores.items() if name in sets},
+            decisions={name: files for name, files in folder.decisions.items() if name in sets},
+        )
+    return folder.only(machines) if machines else folder
+
+
+def _part(selection: Selection) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The sets and the machines that a user narrowed the work to; none where it is all there are."""
+    sets = selection.workspace.sets(selection.edition.name)
+    return (
+        selection.sets if len(selection.sets) < len(sets) else (),
+        selection.machines if selection.machines != selection.present else (),
+    )
+
+
 def current_ensemble(selection: Selection) -> ScoreFolder:
     """The recipe's ensemble, brought up to date in the way it was made, or made with the defaults.
 
-    Its name tells when its shares were chosen with the labels of the development set.
+    Of some machines only it is the one that was made of these, or else what they have in that of all machines. Its
+    name tells when its shares were chosen with the labels of the development set.
     """
     place = ensemble_folder(selection)
-    made = Made(place).read().get("all", {})
-    choice = choice_from_dict(made.get("choice"))
-    fused, _ = fuse_recipe(selection, choice, made.get("normalisation", "train"), None)
-    folder = open_score_folder(selection.workspace, selection.ui, place, selection.edition)
+    whole = ensemble_folder(_of_all_machines(selection))
+    if not place.is_dir() and (whole / FILE).is_file():
+        choice, norm = read_shares(whole / FILE)
+        fused, _ = fuse_recipe(selection, choice, norm or "train", ensemble_folder(selection, "of-all"))
+    else:
+        made = Made(place).read().get("all", {})
+        fused, _ = fuse_recipe(
+            selection, choice_from_dict(made.get("choice")), made.get("normalisation", "train"), None
+        )
+    folder = open_score_folder(selection.workspace, selection.ui, fused.out, selection.edition)
     return replace(folder, name=f"{folder.name} (oracle on dev)") if fused.shares.oracle else folder
 
 
+def has_ensemble(selection: Selection) -> bool:
+    """Whether the recipe's members were fused on these machines, by themselves or among all."""
+    return any(ensemble_folder(chosen).is_dir() for chosen in (selection, _of_all_machines(selection)))
+
+
+def _of_all_machines(selection: Selection) -> Selection:
+    return replace(selection, machines=selection.present)
+
+
 def ensemble_folder(selection: Selection, system: str | None = None) -> Path:
-    """Where the fused scores of a recipe on an edition lie; a named system has a folder of its own."""
+    """Where the fused scores of a recipe on an edition lie; a named system has a folder of its own.
+
+    So has the fusion of some members or of a part of the data, which leaves that of everything, and its weights, as
+    they are.
+    """
     name = selection.label if system is None else f"{selection.label}.{system}"
-    return selection.workspace.ensemble(name) / selection.edition.name
+    sets, machines = _part(selection)
+    members = selection.members if len(selection.members) < len(selection.recipe.header.members) else ()
+    part = (*members, *sets, *machines)
+    return selection.workspace.ensemble(ensemble.part_name(name, part)) / selection.edition.name
 
 
 def named_system(selection: Selection, name: str) -> tuple[Shares | Best, str | None]:
@@ -79,5 +129,15 @@ def fuse_recipe(
     folders = member_folders(selection, only)
     place = out or ensemble_folder(selection)
     with selection.workspace.lock(place):
-        fused = ensemble.run(selection.ui, selection.edition, folders, choice, norm, place)
+        rules = _rules(selection, folders)
+        fused = ensemble.run(selection.ui, selection.edition, folders, choice, norm, place, rules)
     return fused, folders
+
+
+def _rules(selection: Selection, folders: list[ScoreFolder]) -> Rules:
+    """The threshold of each member on each machine, by the name of the score folder, which begins with the member."""
+    return {
+        (folder.name, machine): selection.method(folder.name.partition("/")[0], machine).threshold
+        for folder in folders
+        for machine in sorted({unit.machine for files in folder.scores.values() for unit in files})
+    }

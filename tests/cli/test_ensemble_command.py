@@ -12,9 +12,10 @@ import yaml
 from helpers import invoke
 
 from asdcli.challenge.editions.edition import load_edition
-from asdcli.challenge.editions.scorefiles import Unit, score_name, write_values
+from asdcli.challenge.editions.scorefiles import Unit, read_values, score_name, write_values
 from asdcli.errors import UserError
 from asdcli.recipe.loading import RECIPES
+from asdcli.stages.ensemble import part_name
 
 EDITION = load_edition("dcase2023")
 CLIPS = [
@@ -141,6 +142,21 @@ def test_the_recipe_keeps_the_way_its_ensemble_was_made(tree: Path) -> None:
     assert plain["weights"] == {"ae/mse": 1.0, "ae/mahalanobis": 0.0}
 
 
+def test_the_threshold_of_the_recipe_decides_in_its_ensemble(tree: Path, tmp_path: Path) -> None:
+    """A new threshold in the recipe is noticed, and fewer clips are called anomalous."""
+    shutil.copytree(RECIPES / "baseline_ae", tmp_path / "mine")
+    path, old = tmp_path / "mine" / "recipe.yaml", "threshold: {name: gamma, quantile: 0.9}"
+    recipe = ("--root", tree, "--recipe", path.parent, "--profile", "smoke", "--json")
+    alarms = []
+    for quantile in ("0.9", "0.1", "0.999999"):
+        text = (RECIPES / "baseline_ae" / "recipe.yaml").read_text()
+        path.write_text(text.replace(old, f"threshold: {{name: gamma, quantile: {quantile}}}"))
+        out = Path(json.loads(invoke("ensemble", *recipe))["out"])
+        alarms.append(sum(read_values(found)[1].sum() for found in out.rglob("decision_result*.csv")))
+    usual, more, fewer = alarms
+    assert fewer < usual < more
+
+
 def test_the_best_of_one_detector(tree: Path, tmp_path: Path) -> None:
     shutil.copytree(RECIPES / "baseline_ae", tmp_path / "mine")
     path = tmp_path / "mine" / "recipe.yaml"
@@ -157,3 +173,42 @@ def test_one_machine_of_folders_that_do_not_hold_the_same(scores: Path) -> None:
         fuse("--norm", "none", "--out", "fused")
     fuse("--norm", "none", "--out", "fused", "--machine", "fan")
     assert {path.name.split("_")[2] for path in (scores / "fused").rglob("*.csv")} == {"fan"}
+
+
+def test_fusing_one_machine_loses_nothing_of_the_fusion_of_all(tree: Path) -> None:
+    """A fusion of one machine has a folder of its own; what was fused of all, and how, stays as it is."""
+    recipe = ("--root", tree, "--recipe", "baseline_ae", "--profile", "smoke", "--json")
+    whole = Path(json.loads(invoke("ensemble", "--grid", "--step", "0.5", *recipe))["out"])
+    before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+    alone = json.loads(invoke("evaluate", "--machine", "SynFan", "--bootstrap", "0", *recipe))["results"][-1]
+    assert list(alone["machines"]) == ["SynFan"]
+    assert alone["system"].endswith("(oracle on dev)"), "the weights of all machines are those of one of them"
+    document = json.loads(invoke("ensemble", "--machine", "SynFan", *recipe))
+    assert {path.name.split("_")[2] for path in Path(document["out"]).rglob("*.csv")} == {"SynFan"}
+    assert before == {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+    shown = json.loads(invoke("evaluate", "--machine", "SynFan", "--bootstrap", "0", *recipe))["results"]
+    assert shown[-1]["path"] == document["out"]
+
+
+def test_scores_of_machines_and_sets_that_are_not_chosen_are_not_fused(tree: Path) -> None:
+    """Score files of another machine that is not up to date lie beside those of the chosen one."""
+    recipe = ("--root", tree, "--recipe", "baseline_ae", "--profile", "smoke", "--json")
+    invoke("score", *recipe)
+    (stale,) = tree.glob("scores/**/mse/seed_0/dev/anomaly_score_SynBearing_section_00_test.csv")
+    stale.unlink()
+    document = json.loads(invoke("ensemble", "--machine", "SynFan", *recipe))
+    assert {path.name.split("_")[2] for path in Path(document["out"]).rglob("*.csv")} == {"SynFan"}
+    document = json.loads(invoke("ensemble", "--set", "eval", *recipe))
+    assert {path.name.split("_")[2] for path in Path(document["out"]).rglob("*.csv")} == {"SynPump"}
+
+
+def test_a_part_of_many_machines_has_a_short_name() -> None:
+    assert part_name("mine", ("fan", "valve")) == "mine.only-fan-valve"
+    assert len(part_name("mine", [f"machine_{number}" for number in range(99)])) < 50
+
+
+def test_fusing_one_machine_of_folders_leaves_the_fusion_of_all(scores: Path) -> None:
+    whole = Path(json.loads(fuse("--root", "r", "--norm", "none", "--json"))["out"])
+    one = Path(json.loads(fuse("--root", "r", "--norm", "none", "--machine", "fan", "--json"))["out"])
+    assert (whole / "dev" / score_name(EDITION, Unit("valve", "00"))).is_file()
+    assert [path.name for path in (one / "dev").glob("*.csv")] == [score_name(EDITION, Unit("fan", "00"))]

@@ -11,6 +11,7 @@ from helpers import invoke
 
 from asdcli.challenge.editions.edition import load_edition
 from asdcli.challenge.editions.scorefiles import Unit, score_name, write_values
+from asdcli.challenge.editions.truth import truth_from_clips, write_truth
 from asdcli.errors import UserError
 
 EDITION = load_edition("dcase2023")
@@ -83,3 +84,25 @@ def test_one_machine_is_compared_alone() -> None:
     assert document["comparison"][1]["difference"] is not None
     with pytest.raises(UserError, match="Known: fan"):
         evaluate("weak/seed_0", "part", "--machine", "valve")
+
+
+def test_a_given_truth_is_for_the_evaluation_set_and_names_tell_of_the_development_set(tmp_path: Path) -> None:
+    clips = [f"section_00_{index:04d}.wav" for index in range(40)]
+    unit = Unit("Vacuum", "00")
+    rows = [(unit.machine, unit.section, clip, i % 2, ("source", "target")[i // 2 % 2]) for i, clip in enumerate(clips)]
+    write_truth(Path("truth"), EDITION, truth_from_clips(rows))
+    write_values(Path("both/eval") / score_name(EDITION, unit), clips, np.arange(40) % 2)
+    write_values(Path("both/dev") / score_name(EDITION, Unit("fan", "00")), CLIPS, ANOMALOUS.astype(int))
+    document = json.loads(evaluate("both", "--truth", "truth", "--json"))
+    assert [result["set"] for result in document["results"]] == ["dev", "eval"]
+    assert [result["official_score"] for result in document["results"]] == [1.0, 1.0]
+
+
+def test_a_given_truth_about_the_development_clips_is_taken() -> None:
+    """As for own recordings whose names do not tell."""
+    Path("asd_work/data/hall").mkdir(parents=True)
+    clips = [f"{index}.wav" for index in range(9)]
+    write_values(Path("mine/dev/anomaly_score_pump_section_00_test.csv"), clips, np.arange(9) % 2)
+    write_values(Path("truth/ground_truth_pump_section_00_test.csv"), clips, np.arange(9) % 2)
+    document = json.loads(invoke("evaluate", "mine", "--data", "hall", "--truth", "truth", "--json"))
+    assert document["official_score"] == 1.0

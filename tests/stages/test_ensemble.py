@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from asdcli.challenge.editions.edition import load_edition
 from asdcli.challenge.editions.scorefiles import Unit, read_values, score_name, write_values
 from asdcli.errors import UserError
+from asdcli.recipe.components import Component
 from asdcli.scores.folders import ScoreFolder, open_score_folder
 from asdcli.scores.shares import Shares
 from asdcli.stages import ensemble
 from asdcli.ui import Ui
+from asdcli.workspace.made import Made
 from asdcli.workspace.places import Workspace
 
 EDITION = load_edition("dcase2023")
@@ -71,6 +74,60 @@ def test_decisions_come_from_the_fused_training_scores(tmp_path: Path) -> None:
     _, decisions = read_values(out / "dev" / "decision_result_fan_section_00_test.csv")
     assert scores[decisions == 0].max() < scores[decisions == 1].min()
     assert np.quantile(train, 0.7) < scores[decisions == 1].min() < train.max() + train.std()
+
+
+def rule(name: str, quantile: float) -> Component:
+    return Component.model_validate({"name": name, "quantile": quantile})
+
+
+def decided(out: Path) -> list[int]:
+    return read_values(out / "dev" / "decision_result_fan_section_00_test.csv")[1].tolist()
+
+
+@pytest.mark.parametrize("norm", ["train", "rank"])
+def test_the_recipe_says_where_the_threshold_of_fused_scores_lies(tmp_path: Path, norm: ensemble.Norm) -> None:
+    folders = opened(tmp_path, make_system(tmp_path, "a", 1), make_system(tmp_path, "b", 2))
+    for quantile in (0.3, 0.8):
+        rules = {(name, "fan"): rule("quantile", quantile) for name in "ab"}
+        out = ensemble.run(Ui(), EDITION, folders, None, norm, tmp_path / "out", rules).out
+        train = read_values(out / "train" / score_name(EDITION, UNIT))[1]
+        scores = read_values(out / "dev" / score_name(EDITION, UNIT))[1]
+        assert decided(out) == (scores > np.quantile(train, quantile)).tolist()
+
+
+def test_of_ranks_the_gamma_rule_is_the_quantile(tmp_path: Path) -> None:
+    folders = opened(tmp_path, make_system(tmp_path, "a", 1), make_system(tmp_path, "b", 2))
+    rules = {(name, "fan"): rule("gamma", 0.5) for name in "ab"}
+    out = ensemble.run(Ui(), EDITION, folders, None, "rank", tmp_path / "out", rules).out
+    train = read_values(out / "train" / score_name(EDITION, UNIT))[1]
+    scores = read_values(out / "dev" / score_name(EDITION, UNIT))[1]
+    assert decided(out) == (scores > np.quantile(train, 0.5)).tolist()
+
+
+def test_where_rules_differ_that_of_the_largest_weight_is_taken_and_named(tmp_path: Path) -> None:
+    folders = opened(tmp_path, make_system(tmp_path, "a", 1), make_system(tmp_path, "b", 2))
+    listener = Listener()
+    rules = {("a", "fan"): Component(name="gamma"), ("b", "fan"): rule("quantile", 0.3)}
+    out = ensemble.run(listener, EDITION, folders, Shares({"a": 1, "b": 2}), "train", tmp_path / "out", rules).out
+    train = read_values(out / "train" / score_name(EDITION, UNIT))[1]
+    scores = read_values(out / "dev" / score_name(EDITION, UNIT))[1]
+    assert decided(out) == (scores > np.quantile(train, 0.3)).tolist()
+    assert listener.warnings == [
+        "The systems' thresholds differ; the fusion decides by that of b (quantile, quantile 0.3)."
+    ]
+    agreeing = Listener()
+    rules = {("a", "fan"): Component(name="gamma"), ("b", "fan"): rule("gamma", 0.9)}
+    ensemble.run(agreeing, EDITION, folders, None, "train", tmp_path / "out", rules)
+    assert agreeing.warnings == [], "the same rule, once with its parameter written out"
+
+
+def test_a_fusion_of_one_system_decides_as_that_system_does(tmp_path: Path) -> None:
+    a, b = make_system(tmp_path, "a", 1), make_system(tmp_path, "b", 2)
+    own = np.random.default_rng(0).integers(0, 2, len(CLIPS))
+    write_values(a / "dev" / "decision_result_fan_section_00_test.csv", CLIPS, own)
+    folders = opened(tmp_path, a, b)
+    for shares in (Shares({"a": 1}), Shares({"b": 1}, {"fan": {"a": 2, "b": 0}})):
+        assert decided(ensemble.run(Ui(), EDITION, folders, shares, "train", tmp_path / "out").out) == own.tolist()
 
 
 def test_clips_in_another_order_are_matched_by_name(tmp_path: Path) -> None:
@@ -150,10 +207,32 @@ def test_a_smaller_fusion_leaves_no_files_of_a_larger_one_and_touches_no_others(
         (folder / "dev" / valve).unlink()
         (folder / "train" / valve).unlink()
     folders = opened(tmp_path, a, b)
-    ensemble.run(Ui(), EDITION, folders, None, "train", out)
+    listener = Listener()
+    ensemble.run(listener, EDITION, folders, None, "train", out)
+    assert any("held a fusion of more" in text for text in listener.warnings)
     assert not (out / "dev" / valve).exists()
     assert not (out / "train" / valve).exists()
     assert (out / "dev" / "notes.csv").exists()
+
+
+def test_training_clips_of_a_section_in_both_sets_are_written_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with own recordings, where a section has a development and an evaluation set."""
+    folders = [make_system(tmp_path, name, seed) for seed, name in enumerate("ab")]
+    for folder in folders:
+        write_values(folder / "eval" / score_name(EDITION, UNIT), CLIPS, range(len(CLIPS)))
+    written: list[Path] = []
+
+    def counted(path: Path, *values: Any) -> None:
+        written.append(path)
+        write_values(path, *values)
+
+    monkeypatch.setattr(ensemble, "write_values", counted)
+    out = ensemble.run(Ui(), EDITION, opened(tmp_path, *folders), None, "train", tmp_path / "out").out
+    files = Made(out).read()["all"]["files"]
+    assert sorted(files) == sorted({"weights.yaml", *(str(path.relative_to(out)) for path in written)})
+    assert len(written) == len(set(written)) == 5
 
 
 def test_ranks_among_the_training_clips(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from asdcli.challenge.csvfile import read_rows, write_rows
 from asdcli.challenge.editions.clipnames import LABELS, UNKNOWN, ClipName, parse_clip_name, parse_labelled_name
 from asdcli.challenge.editions.edition import Edition
-from asdcli.challenge.editions.scorefiles import Unit
+from asdcli.challenge.editions.scorefiles import Unit, units
 from asdcli.errors import UserError
 
 Section = tuple[str, str]
@@ -48,6 +48,12 @@ class Truth:
         _check_names(unit, own, known)
         labels = np.array([known[name][0] for name in own], dtype=np.int64)
         return labels, np.array([known[name][1] for name in own], dtype="<U6")
+
+    def knows(self, unit: Unit, names: Iterable[str]) -> bool:
+        """Whether any of the clips is one that this truth is about."""
+        section = unit.machine, unit.section
+        known, aliases = self.clips.get(section, {}), self.aliases.get(section, {})
+        return any(name in known or _plain(name) in aliases for name in names)
 
     def _clips(self, unit: Unit) -> Mapping[str, Clip]:
         clips = self.clips.get((unit.machine, unit.section), {})
@@ -113,33 +119,68 @@ def read_truth(folder: Path, edition: Edition) -> Truth:
 
     Understood are `ground_truth_data/` with `ground_truth_domain/` beside it (2022 and later), files
     `ground_truth_<machine>_section_XX[_<domain>]_test.csv` (2021, or labels alone), and lists `eval_data_list*.csv`
-    (2020, and those of the baseline), in this order. Raises UserError when there is none for the edition.
+    (2020, and those of the baseline), in this order. Where several years lie side by side, the place with the most
+    files of the edition is taken, and none that is named after another year. Raises UserError when there is none.
     """
     if folder.is_file():
         return _read_list(folder, edition)
     if not folder.is_dir():
         raise UserError(f"There is no ground truth at {folder}: no such folder.")
-    for place in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
-        data = place if place.name == "ground_truth_data" else place / "ground_truth_data"
-        if files := _section_files(data, edition) or _section_files(place, edition):
-            return _read_sections(files, edition)
-    for path in sorted([*folder.glob("eval_data_list*.csv"), *folder.glob("*/eval_data_list*.csv")]):
-        return _read_list(path, edition)
+    places = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+    fit = [place for place in places if _may_be_of(place, edition)]
+    if files := max((_place_files(place, edition) for place in fit), key=len, default={}):
+        return _read_sections(files, edition)
+    lists = [path for place in places for path in sorted(place.glob("eval_data_list*.csv"))]
+    if truth := _read_lists([path for path in lists if path.parent in fit and _may_be_of(path, edition)], edition):
+        return truth
     expected = "eval_data_list.csv" if edition.truth.form == "list" else f"{edition.truth.folders[0]}/"
-    raise UserError(f"{folder} holds no ground truth of {edition.name}: neither {expected} nor files of its form.")
+    others = ", ".join(path.name for path in (*places, *lists) if not _may_be_of(path, edition))
+    raise UserError(
+        f"{folder} holds no ground truth of {edition.name}: neither {expected} nor files of its form.",
+        f"Of another year, by the name: {others}." if others else "",
+    )
+
+
+def _may_be_of(path: Path, edition: Edition) -> bool:
+    """Whether neither a file or folder nor, for `ground_truth_data/`, the one above is named after another year."""
+    if path.name == "ground_truth_data":
+        path = path.parent
+    year = re.search(r"(?:dcase_?|list_|^)(20\d\d)(?![\d-])", path.name, re.IGNORECASE | re.ASCII)
+    return edition.year is None or year is None or int(year[1]) == edition.year
+
+
+def _place_files(place: Path, edition: Edition) -> dict[Unit, Path]:
+    """Files of labels in `ground_truth_data/` there, or in the folder itself."""
+    data = place if place.name == "ground_truth_data" else place / "ground_truth_data"
+    return _section_files(data, edition) or _section_files(place, edition)
 
 
 def _section_files(folder: Path, edition: Edition) -> dict[Unit, Path]:
-    """Files of labels by unit; files of machines and sections that the edition lacks are left out."""
+    """Files of labels by unit; files of units that the edition lacks are left out."""
     if not folder.is_dir() or folder.name in ("ground_truth_domain", "ground_truth_attributes"):
         return {}
     form = re.compile(r"ground_truth_(.+)_section_(\d{2})(?:_(source|target))?_test\.csv", re.ASCII)
+    expected = set() if edition.own or edition.truth.form == "list" else set(units(edition, "eval"))
     found = {}
     for path in sorted(folder.glob("ground_truth_*.csv")):
         match = form.fullmatch(path.name)
-        if match and (edition.own or match[2] in edition.sections["eval"].get(match[1], ())):
-            found[Unit(match[1], match[2], match[3] or "")] = path
+        unit = match and Unit(match[1], match[2], match[3] or "")
+        if unit and (edition.own or unit in expected):
+            found[unit] = path
     return found
+
+
+def _read_lists(paths: Sequence[Path], edition: Edition) -> Truth | None:
+    """The first list that is one of the edition; the fault of the first one when none is."""
+    faults = []
+    for path in paths:
+        try:
+            return _read_list(path, edition)
+        except UserError as error:
+            faults.append(error)
+    if faults:
+        raise faults[0]
+    return None
 
 
 def _read_sections(files: Mapping[Unit, Path], edition: Edition) -> Truth:

@@ -83,6 +83,37 @@ def test_places_that_hold_ground_truth(tmp_path):
         read_truth(tmp_path / "none", E2023)
 
 
+@pytest.mark.parametrize("asked", [name for name in edition_names() if name.startswith("dcase")])
+@pytest.mark.parametrize("form", ["{}_task2_evaluator-main", "evaluator of {}"])
+def test_the_asked_year_is_taken_of_several_side_by_side(tmp_path, asked, form):
+    years = [name for name in edition_names() if name.startswith("dcase")]
+    for number, name in enumerate(years):
+        write_truth(
+            tmp_path / form.format(name if "main" in form else 9 - number), load_edition(name), official_truth(name)
+        )
+    assert read_truth(tmp_path, load_edition(asked)).clips == official_truth(asked).clips
+
+
+def test_another_year_alone_is_none_of_the_asked_one(tmp_path):
+    """ToyDrone section 00 was evaluated in 2023 and in 2026, with clips of the same names."""
+    place = tmp_path / "dcase2023_task2_evaluator-main"
+    write_truth(place, E2023, official_truth("dcase2023"))
+    for given in (tmp_path, place, place / "ground_truth_data"):
+        with pytest.raises(UserError, match="holds no ground truth of dcase2026") as caught:
+            read_truth(given, load_edition("dcase2026"))
+    with pytest.raises(UserError, match="no ground truth") as caught:
+        read_truth(tmp_path, load_edition("dcase2026"))
+    assert caught.value.hint == "Of another year, by the name: dcase2023_task2_evaluator-main."
+
+
+def test_the_list_of_the_asked_year_is_taken(tmp_path):
+    write_truth(tmp_path, E2020, official_truth("dcase2020"))
+    rows = "bearing\nsection_03_0000.wav,section_03_source_test_normal_0007_vel_4.wav\n"
+    write(tmp_path / "eval_data_list_2022.csv", rows)
+    assert read_truth(tmp_path, E2020).clips == official_truth("dcase2020").clips
+    assert read_truth(tmp_path, E2022).clips == {("bearing", "03"): {"section_03_0000.wav": (0, "source")}}
+
+
 def test_flat_folder_has_no_domains(tmp_path):
     write(tmp_path / "ground_truth_Vacuum_section_00_test.csv", "section_00_0000.wav,0\nsection_00_0001.wav,1\n")
     truth = read_truth(tmp_path, E2023)
