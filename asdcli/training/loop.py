@@ -68,10 +68,10 @@ class PhaseLoop:
         self.seed, self.device, self.checkpoint, self.log = seed, device, checkpoint, log
         self.watch = watch
         freeze(task, phase.freeze)
-        train, self.held_out = split_examples(view, phase, seed, name)
-        self.sampler = build(SAMPLERS, "sampler", phase.sampler, view, train, phase.batch_size)
+        self.training, self.held_out = split_examples(view, phase, seed, name)
+        self.sampler = build(SAMPLERS, "sampler", phase.sampler, view, self.training, phase.batch_size)
         if self.sampler.batches < 1:
-            raise UserError(f"Phase {name} has too few examples ({len(train)}) for one batch.")
+            raise UserError(f"Phase {name} has too few examples ({len(self.training)}) for one batch.")
         self.total_steps = phase.steps or phase.epochs * self.sampler.batches
         weights = [parameter for parameter in task.parameters() if parameter.requires_grad]
         if not weights:
@@ -121,7 +121,7 @@ class PhaseLoop:
         """One batch forward and backward, and an update when enough batches have gathered. Detached float64 losses."""
         phase = self.phase
         seed_layers(self.device, self.seed, self.name, "step", self.at.step)
-        batch = self.view.batch(examples, generator(self.seed, self.name, "batch", self.at.step))
+        batch = self.view.batch(examples, generator(self.seed, self.name, "batch", self.at.step), self.training)
         losses = self._forward(batch, self.at.step)
         update, updates = self.at.step // phase.accumulate, -(-self.total_steps // phase.accumulate)
         gathered = min(phase.accumulate, self.total_steps - update * phase.accumulate)  # the last update may have fewer
@@ -172,7 +172,7 @@ class PhaseLoop:
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for index, examples in enumerate(self.held_out.split(self.phase.batch_size)):
             seed_layers(self.device, self.seed, self.name, "validation", index)
-            batch = self.view.batch(examples, generator(self.seed, self.name, "validation", index))
+            batch = self.view.batch(examples, generator(self.seed, self.name, "validation", index), self.held_out)
             total += self._forward(batch, index)["loss"].double() * len(examples)
         return float(total) / len(self.held_out)
 

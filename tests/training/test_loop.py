@@ -266,6 +266,22 @@ def test_clips_of_one_domain(tmp_path: Path) -> None:
     assert one.total_steps == 3
 
 
+def test_a_phase_mixes_its_own_examples_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is held out is not trained on by being mixed in, and a phase on one domain hears nothing of the other."""
+    data = toys.clips([2] * 12, domains=["source", "source", "target"] * 4)
+    view, asked = toys.view(data), []
+    plain = view.batch
+    monkeypatch.setattr(view, "batch", lambda *given: asked.append(given[2]) or plain(*given))
+    one = toys.loop(tmp_path, toys.phase(clips="source", epochs=1, validation={"fraction": 0.25}), toys.task(), view)
+    one.run(Progress())
+    sets = {tuple(among.tolist()) for among in asked}
+    training, held_out = (set(part.tolist()) for part in (one.training, one.held_out))
+    assert {frozenset(each) for each in sets} == {frozenset(training), frozenset(held_out)}
+    assert not training & held_out
+    domains = view.clips.domain[view.clip.numpy()]
+    assert {domains[number] for number in training | held_out} == {"source"}
+
+
 # --- all phases of a run --------------------------------------------------------------------------------------------
 
 

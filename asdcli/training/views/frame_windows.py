@@ -69,7 +69,7 @@ class FrameWindows:
         """`(frames, features)` of one example."""
         return frames, frontend.n_features
 
-    def batch(self, examples: Tensor, generator: torch.Generator) -> Batch:
+    def batch(self, examples: Tensor, generator: torch.Generator, among: Tensor | None = None) -> Batch:
         """The windows with these numbers; `generator` is for views that crop or augment."""
         x = self._gather(self._starts[examples.to(self._starts.device)])
         clip = self.clip[examples]

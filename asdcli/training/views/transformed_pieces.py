@@ -79,7 +79,7 @@ class TransformedPieces:
         """`(mels, frames)` of one example."""
         return frontend.n_features, frames
 
-    def batch(self, examples: Tensor, generator: torch.Generator) -> Batch:
+    def batch(self, examples: Tensor, generator: torch.Generator, among: Tensor | None = None) -> Batch:
         """One piece of each clip, at a random place and transformed at random; the label is the transformation."""
         label = torch.randint(self.classes, (len(examples),), generator=generator)
         place = torch.rand(len(examples), generator=generator, dtype=torch.float64)

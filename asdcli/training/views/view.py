@@ -53,7 +53,9 @@ class View(Protocol):
     clip: Tensor
     input_shape: tuple[int, ...]
 
-    def batch(self, examples: Tensor, generator: torch.Generator) -> Batch: ...
+    def batch(self, examples: Tensor, generator: torch.Generator, among: Tensor | None = None) -> Batch:
+        """The examples with these numbers. among: those that may be mixed in, `[examples]`; left out, all."""
+        ...
 
     def clip_examples(self, row: int) -> Tensor: ...
 

@@ -79,14 +79,15 @@ class WaveformPieces:
         """`(features, frames)` of one example."""
         return frontend.n_features // pool, frames
 
-    def batch(self, examples: Tensor, generator: torch.Generator) -> Batch:
+    def batch(self, examples: Tensor, generator: torch.Generator, among: Tensor | None = None) -> Batch:
         """One random piece of each clip, mixed if the view mixes."""
         first = self._random_frames(examples, generator)
         wave = self._segments(examples, first)
         partner, rate = None, None
         if self.mixup_rate_max > 0:
-            partner = self._partners(examples, generator)
+            partner = self._partners(examples, generator, self.clip if among is None else among)
             rate = self.mixup_rate_max * torch.rand(len(examples), generator=generator)
+            rate[partner == examples] = 0
             other = self._segments(partner, torch.minimum(first, self._last_frames(partner)))
             wave = torch.lerp(wave, other, rate.to(wave.device)[:, None])
         x = self._finish(self._cut(wave))
@@ -116,16 +117,19 @@ class WaveformPieces:
         count = self._last_frames(rows) + 1
         return (torch.rand(len(rows), generator=generator, dtype=torch.float64) * count).long()
 
-    def _partners(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """For each clip, a clip of another class: classes in proportion to their clips."""
-        order = torch.argsort(self.labels, stable=True)
-        sizes = torch.bincount(self.labels, minlength=self.classes)
+    def _partners(self, rows: Tensor, generator: torch.Generator, among: Tensor) -> Tensor:
+        """For each clip, one of these of another class: classes in proportion to their clips. Where there is none, the
+        clip itself.
+        """
+        order = among[torch.argsort(self.labels[among], stable=True)]
+        sizes = torch.bincount(self.labels[among], minlength=self.classes)
         ends = torch.cumsum(sizes, 0)
         label = self.labels[rows]
         others = len(order) - sizes[label]
         drawn = (torch.rand(len(rows), generator=generator, dtype=torch.float64) * others).long()
         # Positions in class order, with the clip's own class cut out.
-        return order[drawn + torch.where(drawn >= ends[label] - sizes[label], sizes[label], 0)]
+        places = drawn + torch.where(drawn >= ends[label] - sizes[label], sizes[label], 0)
+        return torch.where(others > 0, order[places.clamp(max=len(order) - 1)], rows)
 
     def _segments(self, rows: Tensor, first: Tensor) -> Tensor:
         """Samples under pieces that begin at the frames `first`: `[batch, samples]`."""

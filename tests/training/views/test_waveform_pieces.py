@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 import torch
 import toys
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from asdcli.audio.frontends.pieces import mean_std
 from asdcli.training.seeds import generator
+
+MIXING = toys.pieces(mixup_rate_max=0.5)
 
 
 def spectrogram(view: object, data: toys.Sounds, row: int) -> torch.Tensor:
@@ -71,8 +75,22 @@ def test_mixing_takes_a_share_below_the_maximum_from_another_class() -> None:
 
 def test_partners_are_drawn_from_all_other_clips() -> None:
     view = toys.pieces(toys.sounds([700] * 6), mixup_rate_max=0.5)
-    drawn = {int(view._partners(torch.tensor([2]), generator(step))[0]) for step in range(200)}
+    drawn = {int(view._partners(torch.tensor([2]), generator(step), view.clip)[0]) for step in range(200)}
     assert drawn == {1, 3, 5}
+
+
+@settings(max_examples=40)
+@given(st.sets(st.integers(0, 23), min_size=1), st.integers(0, 1000))
+def test_only_a_phases_own_examples_are_mixed_in(own: set[int], seed: int) -> None:
+    """Not those of another domain, which are for another phase, nor those held out to measure."""
+    view, among = MIXING, torch.tensor(sorted(own))
+    partners = view._partners(among, generator(seed), among)
+    assert set(partners.tolist()) <= own
+    lonely = torch.tensor(len(view.labels[among].unique()) == 1).expand(len(among))
+    assert ((view.labels[partners] != view.labels[among]) | lonely).all()
+    batch = view.batch(among, generator(seed), among)
+    assert batch.rate is not None
+    assert (batch.rate[lonely] == 0).all()
 
 
 def test_a_mixed_piece_is_the_spectrogram_of_the_mixed_waveforms() -> None:
