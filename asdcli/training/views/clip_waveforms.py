@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,30 +49,46 @@ class ClipWaveforms:
         begin, length = int(self._starts[row]), int(self.lengths[row])
         return _full_scale(self._samples[begin : begin + length])[None]
 
-    def segments(self, rows: Tensor, anchors: Tensor, offsets: Tensor) -> Tensor:
-        """The samples `offsets` away from one anchor in each clip, zeros beyond its ends: `[batch, offsets]`.
+    def segments(self, rows: Tensor, anchors: Tensor, cut: PieceCut) -> Tensor:
+        """What a cut needs around one anchor in each clip, as a front end has it of the whole clip: `[batch, offsets]`.
+        Beyond its ends a clip is zero or mirrored; its mean is taken away where the front end does so.
 
         Args:
             rows: the clips, `[batch]` on the CPU.
             anchors: a sample of each clip, `[batch]` on the CPU.
-            offsets: `[offsets]` on the device.
         """
         device = self._samples.device
-        offset = anchors.to(device)[:, None] + offsets
-        inside = (offset >= 0) & (offset < self.lengths[rows].to(device)[:, None])
+        offset = anchors.to(device)[:, None] + cut.offsets
+        last = self.lengths[rows].to(device)[:, None] - 1
+        if cut.mirrored:
+            offset = last - (last - offset.abs()).abs()
+        inside = (offset >= 0) & (offset <= last)
         index = (self._starts[rows].to(device)[:, None] + offset).clamp(0, len(self._samples) - 1)
-        return _full_scale(self._samples[index]) * inside
+        samples = _full_scale(self._samples[index])
+        if cut.subtract_mean:
+            samples = samples - self._means[rows].to(device)[:, None]
+        return samples * inside
+
+    @cached_property
+    def _means(self) -> Tensor:
+        """Mean of each clip, full scale 1, `[clips]` on the CPU."""
+        return torch.stack([self.whole(row).mean().cpu() for row in range(len(self.lengths))])
 
 
 class PieceCut:
     """`frames` frames of a centred front end, from as few samples as they depend on.
 
-    `offsets` are those samples relative to the centre of the first frame. The front end makes of them also frames that
-    see beyond the cut; calling this leaves them out.
+    `offsets` are those samples relative to the centre of the first frame; `ClipWaveforms.segments` gives them. The front
+    end makes of them also frames that see beyond the cut; calling this leaves them out.
     """
 
     def __init__(self, frontend: Any, frames: int, device: torch.device) -> None:
-        self.frontend, self.frames = frontend, frames
+        if not hasattr(frontend, "hop_length"):
+            raise ValueError("pieces are cut for front ends with centred frames, logmel and stft")
+        self.frontend, self.frames = copy.copy(frontend), frames
+        self.subtract_mean = getattr(frontend, "subtract_mean", False)
+        self.frontend.subtract_mean = False  # of the clip, not of what is cut from it
+        self.mirrored = frontend.pad_mode == "reflect"
         window, hop = frontend.window.numel(), frontend.hop_length
         self._margin = -(-window // (2 * hop))
         self.offsets = torch.arange(-self._margin * hop, (frames + self._margin - 1) * hop, device=device)

@@ -102,4 +102,4 @@ class TransformedPieces:
         """What the front end of a transformation needs of the clips `rows`, from `place` 0 (start) to 1 (end)."""
         cut = self._cuts[number]
         begin = (place * (self._waveforms.lengths[rows] - cut.span)).round().long()
-        return self._waveforms.segments(rows, begin + cut.centre, cut.offsets)
+        return self._waveforms.segments(rows, begin + cut.centre, cut)

@@ -133,4 +133,4 @@ class WaveformPieces:
 
     def _segments(self, rows: Tensor, first: Tensor) -> Tensor:
         """Samples under pieces that begin at the frames `first`: `[batch, samples]`."""
-        return self._waveforms.segments(rows, first * self.frontend.hop_length, self._cut.offsets)
+        return self._waveforms.segments(rows, first * self.frontend.hop_length, self._cut)

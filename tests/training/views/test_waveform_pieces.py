@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asdcli.audio.frontends.pieces import mean_std
+from asdcli.errors import UserError
+from asdcli.recipe.components import Component, build
 from asdcli.training.seeds import generator
+from asdcli.training.views import VIEWS
 
 MIXING = toys.pieces(mixup_rate_max=0.5)
 
@@ -28,6 +33,43 @@ def test_a_random_piece_is_a_crop_of_the_whole_spectrogram() -> None:
             whole = spectrogram(view, data, row)
             crops = [whole[:, start : start + 8] for start in range(whole.shape[1] - 7)]
             assert min((batch.x[row] - crop).abs().max() for crop in crops) < 1e-5
+
+
+FRONTENDS = [
+    {"name": name, "n_fft": 64, "hop_length": 32, "pad_mode": pad_mode, **others}
+    for pad_mode in ("constant", "reflect")
+    for name, others in (
+        ("stft", {}),
+        ("logmel", {"n_mels": 16, "subtract_mean": True}),
+        ("logmel", {"n_mels": 16, "subtract_mean": False, "floor": 1e-6}),
+    )
+]
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS, ids=lambda given: " ".join(map(str, given.values())))
+def test_training_and_embedding_see_the_same_numbers_with_every_front_end(frontend: dict[str, object]) -> None:
+    """Of clips with a mean far from zero, at both ends of the clip too."""
+    data = toys.sounds([8 * 32 - 1, 8 * 32 - 1 + 32 * 3])  # of the first, a single piece is all there is
+    samples = [(samples // 4 + 5000).astype(np.int16) for samples in data.samples]
+    data = replace(data, samples=samples, frontend=Component.model_validate(frontend))
+    view = toys.pieces(data, normalise="none")
+    whole = [spectrogram(view, data, row) for row in range(2)]
+    torch.testing.assert_close(view.batch(torch.tensor([0]), generator(0)).x[0], whole[0], rtol=1e-4, atol=1e-3)
+    crops = [whole[1][:, start : start + 8] for start in range(whole[1].shape[1] - 7)]
+    torch.testing.assert_close(view.clip_examples(1)[0], crops[0])
+    seen = set()
+    for step in range(40):
+        x = view.batch(torch.tensor([1]), generator(step)).x[0]
+        distances = [float((x - crop).abs().max()) for crop in crops]
+        assert min(distances) < 1e-3 * float(whole[1].abs().max())
+        seen.add(int(np.argmin(distances)))
+    assert seen == set(range(len(crops)))
+
+
+def test_pieces_want_centred_frames() -> None:
+    data = replace(toys.sounds([1600, 1600]), frontend=Component(name="kaldi_fbank"))
+    with pytest.raises(UserError, match="view waveform_pieces: pieces are cut for front ends with centred frames"):
+        build(VIEWS, "view", Component(name="waveform_pieces"), data, np.arange(2), toys.CPU)
 
 
 def test_every_crop_can_come_including_the_first_and_the_last() -> None:
