@@ -78,8 +78,8 @@ class ClipWaveforms:
 class PieceCut:
     """`frames` frames of a centred front end, from as few samples as they depend on.
 
-    `offsets` are those samples relative to the centre of the first frame; `ClipWaveforms.segments` gives them. The front
-    end makes of them also frames that see beyond the cut; calling this leaves them out.
+    `offsets` are those samples relative to the centre of the first frame; `ClipWaveforms.segments` gives them. The
+    front end makes of them also frames that see beyond the cut; calling this leaves them out.
     """
 
     def __init__(self, frontend: Any, frames: int, device: torch.device) -> None:
