@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -30,7 +30,7 @@ class MachineStores:
     def fingerprint(self) -> list[str]:
         return [store.fingerprint for store in self.stores.values()]
 
-    @property
+    @cached_property
     def training_fingerprint(self) -> list[str]:
         """Of the training clips alone: test clips that arrive later leave trained weights fresh."""
         stores = self.stores.values()
@@ -50,7 +50,16 @@ class Tally:
 
 
 def open_stores(selection: Selection, machine: str) -> MachineStores:
-    """Pack the machine's clips where that is not done, and open the stores."""
+    """Pack the machine's clips where that is not done, and open the stores; once for a selection."""
+    opened = selection.kept
+    if machine not in opened:
+        packed = _open_stores(selection, machine)
+        opened[machine] = replace(packed, packed=0)
+        return packed
+    return opened[machine]
+
+
+def _open_stores(selection: Selection, machine: str) -> MachineStores:
     workspace, edition, ui = selection.workspace, selection.edition, selection.ui
     stores, packed = {}, 0
     for set_name in selection.sets_of(machine):

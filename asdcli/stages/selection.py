@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asdcli.challenge.editions.edition import Edition
 from asdcli.errors import UserError, unknown
@@ -57,6 +57,11 @@ class Selection:
         device = pick_device(self.device_choice)
         self.ui.say(f"Device: {describe(device)}")
         return device
+
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """What a command has opened, by machine: the same for all members and stages."""
+        return {}
 
     def method(self, member: str, machine: str | None) -> Method:
         return self.recipe.resolve(member=member, machine=machine, edition=self.edition.name, profile=self.profile)
