@@ -75,7 +75,7 @@ def ensemble(
     set_name: options.Set = options.SetName.all,
     seed: options.Seed = 0,
     device: options.DeviceOption = options.Device.auto,
-    profile: options.Profile = "full",
+    profile: options.Profile = None,
 ) -> None:
     """Fuse the scores of several systems into the challenge's score and decision files.
 

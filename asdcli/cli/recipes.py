@@ -22,14 +22,14 @@ def recipes(
     machine: Annotated[str | None, typer.Option("--machine", "-m", help="Resolve for this machine type.")] = None,
     member: Annotated[str | None, typer.Option("--member", help="Resolve this member. Left out: the first.")] = None,
     data: Annotated[str | None, typer.Option("--data", "-d", help="Resolve for this edition.")] = None,
-    profile: Profile = "full",
+    profile: Profile = None,
 ) -> None:
     """List the recipes, or show one resolved: the hyper-parameter table of the paper as it will run."""
     output: Output = context.obj
     if action is None:
         _list(output)
     elif action == "show" and name is not None:
-        _show(output, name, machine=machine, member=member, data=data, profile=profile)
+        _show(output, name, machine=machine, member=member, data=data, profile=profile or "full")
     else:
         raise UserError(f"asd recipes takes nothing, or 'show NAME', not '{action}'.", "asd recipes --help")
 

@@ -86,11 +86,11 @@ def select(
     set_name: str = "all",
     seed: int = 0,
     device: str = "auto",
-    profile: str = "full",
+    profile: str | None = None,
 ) -> Selection:
-    """Resolve a command's options to a Selection, and remember the recipe and edition as used last."""
+    """Resolve a command's options to a Selection, and remember the recipe, its profile and the edition as used last."""
     edition = choose_edition(workspace, ui, data)
-    chosen = choose_recipe(workspace, ui, recipe)
+    chosen, profile = choose_recipe(workspace, ui, recipe, profile)
     on_disk = workspace.sets(edition.name)
     sets = tuple(name for name in SETS if name in on_disk and set_name in ("all", name))
     if not sets:
@@ -118,7 +118,7 @@ def select(
     for member in selection.members:
         for machine in selection.machines:
             check_components(chosen, selection.method(member, machine))
-    workspace.remember(edition=edition.name, recipe=recipe or chosen.name)
+    workspace.remember(edition=edition.name, recipe=chosen.reference, profile=profile)
     return selection
 
 

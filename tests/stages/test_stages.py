@@ -178,7 +178,37 @@ def test_defaults_are_the_only_or_the_last_used_and_are_said(tree: Path) -> None
     (tree / "data" / "mine" / "dev_data" / "raw" / "press" / "train").mkdir(parents=True)
     listener.heard.clear()
     select(Workspace(tree), listener)
-    assert listener.heard == ["Data: demo (used last)", "Recipe: baseline_ae (used last)"]
+    assert listener.heard == ["Data: demo (used last)", "Recipe: baseline_ae, profile smoke (used last)"]
+
+
+def test_the_recipe_used_last_is_taken_with_its_profile(tree: Path) -> None:
+    """After a smoke training a bare command goes on with it; a recipe that is named runs in full."""
+    workspace, listener = Workspace(tree), Listener()
+    smoke(tree)
+    assert select(workspace, listener).label == "baseline_ae@smoke"
+    assert select(workspace, listener, profile="full").label == "baseline_ae"
+    assert select(workspace, listener).label == "baseline_ae"
+    assert select(workspace, listener, profile="smoke").label == "baseline_ae@smoke"
+    assert select(workspace, listener, recipe="baseline_ae").label == "baseline_ae"
+    said = [text.removeprefix("Recipe: baseline_ae") for text in listener.heard if text.startswith("Recipe")]
+    assert said == [", profile smoke (used last)", *[" (used last)"] * 3]
+
+
+def test_a_recipe_that_was_remembered_without_a_profile_runs_in_full(tree: Path) -> None:
+    (tree / ".last.json").write_text('{"recipe": "baseline_ae"}')
+    assert select(Workspace(tree), Ui()).label == "baseline_ae"
+
+
+def test_a_recipe_of_ones_own_is_remembered_by_its_place(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From whichever folder the next commands are called, and however many of them are bare."""
+    shutil.copytree(RECIPES / "baseline_ae", tmp_path / "own" / "mine")
+    monkeypatch.chdir(tmp_path / "own")
+    select(Workspace(tree), Ui(), recipe="mine")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert select(Workspace(tree), Ui()).recipe.folder == tmp_path / "own" / "mine"
 
 
 def test_files_that_match_nothing_are_reported(tree: Path) -> None:
