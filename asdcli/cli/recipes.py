@@ -60,8 +60,10 @@ def _show(
 ) -> None:
     from asdcli.recipe.loading import load_recipe
     from asdcli.stages.describe import check_components, resolved
+    from asdcli.stages.overlays import warn_of_unread
 
     recipe = load_recipe(name)
+    warn_of_unread(output.workspace, output.ui, recipe)
     chosen = member or next(iter(recipe.header.members))
     method = recipe.resolve(member=chosen, machine=machine, edition=data, profile=profile)
     check_components(recipe, method)

@@ -12,6 +12,7 @@ from asdcli.recipe.loading import Recipe
 from asdcli.recipe.schema import Method
 from asdcli.stages.choices import choose_edition, choose_recipe
 from asdcli.stages.describe import check_components
+from asdcli.stages.overlays import warn_of_unread
 from asdcli.ui import Ui
 from asdcli.workspace.places import SETS, Workspace
 
@@ -118,6 +119,7 @@ def select(
     for member in selection.members:
         for machine in selection.machines:
             check_components(chosen, selection.method(member, machine))
+    warn_of_unread(workspace, ui, chosen)
     workspace.remember(edition=edition.name, recipe=chosen.reference, profile=profile)
     return selection
 
