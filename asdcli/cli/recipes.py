@@ -60,13 +60,15 @@ def _show(
 ) -> None:
     from asdcli.recipe.loading import load_recipe
     from asdcli.stages.describe import check_components, resolved
-    from asdcli.stages.overlays import warn_of_unread
+    from asdcli.stages.overlays import running, warn_of_unread, warn_of_unused
 
     recipe = load_recipe(name)
     warn_of_unread(output.workspace, output.ui, recipe)
     chosen = member or next(iter(recipe.header.members))
-    method = recipe.resolve(member=chosen, machine=machine, edition=data, profile=profile)
+    method, unused = running(recipe, machine=machine, member=chosen, edition=data, profile=profile)
     check_components(recipe, method)
+    if machine is not None:
+        warn_of_unused(output.ui, recipe, machine, unused)
     document: dict[str, Any] = {"recipe": recipe.name, "title": recipe.header.title, "member": chosen}
     document |= {"cite": list(recipe.header.cite), "notes": recipe.header.notes.strip(), **resolved(method)}
     if not output.json(document):
