@@ -287,6 +287,21 @@ def test_what_the_classes_are_made_of_is_said_when_it_is_not_the_first_choice(tm
     assert any("SynBearing: one class by section; 2 by domain" in text for text in listener.heard)
 
 
+def test_test_clips_of_a_section_without_training_clips_are_not_watched(tmp_path: Path) -> None:
+    """They are of no class that the network has, so that there is no loss of theirs."""
+    write_tree(tmp_path / "root", seconds=0.8)
+    folder = tmp_path / "root" / "data" / "demo" / "dev_data" / "raw" / "SynFan" / "test"
+    for path in folder.glob("section_00_*"):
+        shutil.copy(path, path.with_name(path.name.replace("section_00", "section_02")))
+    shutil.copytree(RECIPES / "baseline_mobilenetv2", tmp_path / "watching")
+    with (tmp_path / "watching" / "recipe.yaml").open("a") as file:
+        file.write("watch_clips: 100\n")
+    chosen = {"recipe": str(tmp_path / "watching"), "profile": "smoke", "device": "cpu", "machines": ["SynFan"]}
+    (entry,) = train.run(select(Workspace(tmp_path / "root"), Ui(), **chosen))  # type: ignore[arg-type]
+    log = [json.loads(line) for line in (Path(entry.path) / "log.jsonl").read_text().splitlines()]
+    assert all(np.isfinite(line["anomalous_loss"]) for line in log)
+
+
 def test_a_phase_that_needs_target_clips_is_left_out_without_them(tmp_path: Path) -> None:
     raw = tmp_path / "root" / "data" / "dcase2020" / "dev_data" / "raw" / "ToyCar"
     for machine_id in ("01", "02"):
