@@ -80,7 +80,8 @@ def ensemble(
     """Fuse the scores of several systems into the challenge's score and decision files.
 
     Brings the members of the recipe up to date first. Any folders of score CSVs can be fused as well. Weights are
-    equal unless they are given or searched for. A fusion of some members, machines or sets has a folder of its own.
+    equal unless they are given or searched for. A fusion of another seed, or of some members, machines or sets, has a
+    folder of its own.
     """
     output: Output = context.obj
     _one_of(grid=grid, weights=weights, weight=weight, system=system)
