@@ -13,6 +13,7 @@ import typer
 import asdcli
 from asdcli.cli import doctor, download, ensemble, evaluate, package, plot, recipes, runs, stages
 from asdcli.cli.console import Output, Settings, Terminal, attach_log, default_root
+from asdcli.cli.repeated import refuse_repeated
 from asdcli.errors import AsdError
 
 app = typer.Typer(
@@ -81,6 +82,7 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = hoist_globals(sys.argv[1:]) or ["--help"]
     try:
+        refuse_repeated(app, arguments)
         code = app(arguments, standalone_mode=False, prog_name="asd") or 0
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)

@@ -75,12 +75,13 @@ def ensemble(
     set_name: options.Set = options.SetName.all,
     seed: options.Seed = 0,
     device: options.DeviceOption = options.Device.auto,
-    profile: options.Profile = "full",
+    profile: options.Profile = None,
 ) -> None:
     """Fuse the scores of several systems into the challenge's score and decision files.
 
     Brings the members of the recipe up to date first. Any folders of score CSVs can be fused as well. Weights are
-    equal unless they are given or searched for. A fusion of some members, machines or sets has a folder of its own.
+    equal unless they are given or searched for. A fusion of another seed, or of some members, machines or sets, has a
+    folder of its own.
     """
     output: Output = context.obj
     _one_of(grid=grid, weights=weights, weight=weight, system=system)

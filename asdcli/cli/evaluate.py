@@ -46,7 +46,7 @@ def evaluate(
     ] = False,
     seed: options.Seeds = options.FIRST_SEED,
     device: options.DeviceOption = options.Device.auto,
-    profile: options.Profile = "full",
+    profile: options.Profile = None,
 ) -> None:
     """Compute the official numbers of score files, whoever made them.
 
@@ -201,7 +201,7 @@ def _compare(output: Output, edition: Edition, results: list[Result], recipe: st
     from asdcli.stages.choices import choose_recipe
     from asdcli.stages.published import compare
 
-    chosen = choose_recipe(output.workspace, output.ui, recipe)
+    chosen, _ = choose_recipe(output.workspace, output.ui, recipe)
     comparisons = compare(chosen, edition, results)
     if not comparisons:
         tables = sorted({f"{t.edition} {t.set} ({t.system})" for t in chosen.header.published})

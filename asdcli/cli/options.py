@@ -38,7 +38,13 @@ Seed = Annotated[int, typer.Option(help="Seed of the run.", min=0)]
 Seeds = Annotated[list[int], typer.Option("--seed", help="Seed of the run; may be repeated.", min=0)]
 FIRST_SEED = [0]
 DeviceOption = Annotated[Device, typer.Option("--device", help="auto takes the GPU if there is one.")]
-Profile = Annotated[str, typer.Option(help="full, or one of the recipe's: smoke is the same, small and quick.")]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        help="full, or one of the recipe's: smoke is the same, small and quick. "
+        "Left out: full, or as last with the recipe used last."
+    ),
+]
 
 
 def run_stage(context: typer.Context, stage: str, seeds: list[int], **chosen: Any) -> None:

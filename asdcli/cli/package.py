@@ -55,7 +55,7 @@ def package_submission(
     data: options.Data = None,
     seed: options.Seed = 0,
     device: options.DeviceOption = options.Device.auto,
-    profile: options.Profile = "full",
+    profile: options.Profile = None,
 ) -> None:
     """Make the challenge's submission package and check it, or check any package."""
     output: Output = context.obj

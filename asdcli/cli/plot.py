@@ -45,7 +45,7 @@ def anomaly_map(
     set_name: options.Set = options.SetName.all,
     seed: options.Seed = 0,
     device: options.DeviceOption = options.Device.auto,
-    profile: options.Profile = "full",
+    profile: options.Profile = None,
     folder: Folder = None,
 ) -> None:
     """Show where in frequency and time clips are anomalous: spectrogram above, anomaly map below.
@@ -82,7 +82,7 @@ def curves(
     machine: options.Machine = None,
     member: options.Member = None,
     seed: options.Seed = 0,
-    profile: options.Profile = "full",
+    profile: options.Profile = None,
     folder: Folder = None,
 ) -> None:
     """Show losses by epoch, and how well anomalies stand apart where the recipe watches test clips.

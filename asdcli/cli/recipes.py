@@ -22,14 +22,14 @@ def recipes(
     machine: Annotated[str | None, typer.Option("--machine", "-m", help="Resolve for this machine type.")] = None,
     member: Annotated[str | None, typer.Option("--member", help="Resolve this member. Left out: the first.")] = None,
     data: Annotated[str | None, typer.Option("--data", "-d", help="Resolve for this edition.")] = None,
-    profile: Profile = "full",
+    profile: Profile = None,
 ) -> None:
     """List the recipes, or show one resolved: the hyper-parameter table of the paper as it will run."""
     output: Output = context.obj
     if action is None:
         _list(output)
     elif action == "show" and name is not None:
-        _show(output, name, machine=machine, member=member, data=data, profile=profile)
+        _show(output, name, machine=machine, member=member, data=data, profile=profile or "full")
     else:
         raise UserError(f"asd recipes takes nothing, or 'show NAME', not '{action}'.", "asd recipes --help")
 
@@ -60,11 +60,15 @@ def _show(
 ) -> None:
     from asdcli.recipe.loading import load_recipe
     from asdcli.stages.describe import check_components, resolved
+    from asdcli.stages.overlays import running, warn_of_unread, warn_of_unused
 
     recipe = load_recipe(name)
+    warn_of_unread(output.workspace, output.ui, recipe)
     chosen = member or next(iter(recipe.header.members))
-    method = recipe.resolve(member=chosen, machine=machine, edition=data, profile=profile)
+    method, unused = running(recipe, machine=machine, member=chosen, edition=data, profile=profile)
     check_components(recipe, method)
+    if machine is not None:
+        warn_of_unused(output.ui, recipe, machine, unused)
     document: dict[str, Any] = {"recipe": recipe.name, "title": recipe.header.title, "member": chosen}
     document |= {"cite": list(recipe.header.cite), "notes": recipe.header.notes.strip(), **resolved(method)}
     if not output.json(document):

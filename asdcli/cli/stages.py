@@ -47,7 +47,7 @@ def _command(stage: str) -> Callable[..., None]:
         set_name: options.Set = options.SetName.all,
         seed: options.Seeds = options.FIRST_SEED,
         device: options.DeviceOption = options.Device.auto,
-        profile: options.Profile = "full",
+        profile: options.Profile = None,
     ) -> None:
         options.run_stage(
             context,

@@ -39,6 +39,11 @@ class Recipe:
         for profile in self.header.profiles:
             _refuse_unknown(self._source.below("profiles", profile, "members"), self.header.members)
 
+    @property
+    def reference(self) -> str:
+        """What `load_recipe` finds it by from any folder: the name of a shipped recipe, the path of another."""
+        return self.name if self.folder.parent == RECIPES else str(self.folder)
+
     def resolve(
         self, *, member: str, machine: str | None = None, edition: str | None = None, profile: str = "full"
     ) -> Method:

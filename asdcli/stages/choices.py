@@ -31,16 +31,22 @@ def choose_edition(workspace: Workspace, ui: Ui, name: str | None) -> Edition:
     return load_edition(name, own=True)
 
 
-def choose_recipe(workspace: Workspace, ui: Ui, name: str | None) -> Recipe:
-    """The recipe asked for, the one used last, or the only one there is."""
-    if name is None:
-        known = recipe_names()
-        last = workspace.last().get("recipe")
-        if last is None and len(known) > 1:
-            raise UserError(f"Which recipe? There are {', '.join(known)}.", "asd recipes, then --recipe NAME")
-        name = last or known[0]
-        ui.say(f"Recipe: {name} ({'used last' if last else 'the only one'})")
-    return load_recipe(name)
+def choose_recipe(workspace: Workspace, ui: Ui, name: str | None, profile: str | None = None) -> tuple[Recipe, str]:
+    """The recipe asked for, the one used last, or the only one there is; and its profile: asked for, last, or full.
+
+    The profile used last comes with the recipe used last alone: a recipe that is named runs in full.
+    """
+    if name is not None:
+        return load_recipe(name), profile or "full"
+    known = recipe_names()
+    last = workspace.last().get("recipe")
+    if last is None and len(known) > 1:
+        raise UserError(f"Which recipe? There are {', '.join(known)}.", "asd recipes, then --recipe NAME")
+    name = last or known[0]
+    taken = workspace.last().get("profile", "full") if last and profile is None else "full"
+    said = name if taken == "full" else f"{name}, profile {taken}"
+    ui.say(f"Recipe: {said} ({'used last' if last else 'the only one'})")
+    return load_recipe(name), profile or taken
 
 
 def open_score_folders(

@@ -44,6 +44,23 @@ def check_components(recipe: Recipe, method: Method) -> None:
         except ComponentError as error:
             key = (*path, *error.path)
             raise UserError(f"{method.place(*key)}: {'.'.join(key)}: {error}.") from None
+    _check_classes(method)
+
+
+def _check_classes(method: Method) -> None:
+    """Refuse a detector that goes by the classes of clips where the network has learnt to tell other classes apart."""
+    from asdcli.detection.detectors import DETECTORS
+    from asdcli.training.views import VIEWS
+
+    if getattr(VIEWS[method.view.name], "clip_classes", True):
+        return
+    for name, detector in method.detectors.items():
+        if getattr(DETECTORS[detector.name], "needs_labels", False):
+            raise UserError(
+                f"{method.place('detectors', name)}: detectors.{name}: {detector.name} goes by the clips' classes, "
+                f"but those of the view {method.view.name} are not of clips.",
+                "Choose a detector of embeddings, or a view whose classes are those of the clips.",
+            )
 
 
 def resolved(method: Method) -> dict[str, Any]:

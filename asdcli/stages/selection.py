@@ -12,6 +12,7 @@ from asdcli.recipe.loading import Recipe
 from asdcli.recipe.schema import Method
 from asdcli.stages.choices import choose_edition, choose_recipe
 from asdcli.stages.describe import check_components
+from asdcli.stages.overlays import running, warn_of_unread, warn_of_unused
 from asdcli.ui import Ui
 from asdcli.workspace.places import SETS, Workspace
 
@@ -64,7 +65,11 @@ class Selection:
         return {}
 
     def method(self, member: str, machine: str | None) -> Method:
-        return self.recipe.resolve(member=member, machine=machine, edition=self.edition.name, profile=self.profile)
+        """What runs for a machine; for none, what is the same for all."""
+        return self._running(member, machine)[0]
+
+    def _running(self, member: str, machine: str | None) -> tuple[Method, list[str]]:
+        return running(self.recipe, machine=machine, member=member, edition=self.edition.name, profile=self.profile)
 
     def groups(self, member: str) -> dict[str, tuple[str, ...]]:
         """Which machines share one network: name of the group to its machines.
@@ -74,6 +79,17 @@ class Selection:
         if self.method(member, None).scope == "all":
             return {"all": self.present}
         return {machine: (machine,) for machine in self.machines}
+
+    def check(self) -> None:
+        """Refuse what cannot run, and say which of the machines' files, or what of them, is not used."""
+        for member in self.members:
+            check_components(self.recipe, self.method(member, None))
+            for machine in self.machines:
+                check_components(self.recipe, self.method(member, machine))
+        warn_of_unread(self.workspace, self.ui, self.recipe)
+        for machine in self.machines:
+            unused = [key for member in self.members for key in self._running(member, machine)[1]]
+            warn_of_unused(self.ui, self.recipe, machine, list(dict.fromkeys(unused)))
 
     def sets_of(self, machine: str) -> list[str]:
         """The chosen sets that hold this machine."""
@@ -91,11 +107,11 @@ def select(
     set_name: str = "all",
     seed: int = 0,
     device: str = "auto",
-    profile: str = "full",
+    profile: str | None = None,
 ) -> Selection:
-    """Resolve a command's options to a Selection, and remember the recipe and edition as used last."""
+    """Resolve a command's options to a Selection, and remember the recipe, its profile and the edition as used last."""
     edition = choose_edition(workspace, ui, data)
-    chosen = choose_recipe(workspace, ui, recipe)
+    chosen, profile = choose_recipe(workspace, ui, recipe, profile)
     on_disk = workspace.sets(edition.name)
     sets = tuple(name for name in SETS if name in on_disk and set_name in ("all", name))
     if not sets:
@@ -120,10 +136,8 @@ def select(
         device_choice=device,
         profile=profile,
     )
-    for member in selection.members:
-        for machine in selection.machines:
-            check_components(chosen, selection.method(member, machine))
-    workspace.remember(edition=edition.name, recipe=recipe or chosen.name)
+    selection.check()
+    workspace.remember(edition=edition.name, recipe=chosen.reference, profile=profile)
     return selection
 
 

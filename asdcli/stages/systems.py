@@ -100,10 +100,11 @@ def _of_all_machines(selection: Selection) -> Selection:
 def ensemble_folder(selection: Selection, system: str | None = None) -> Path:
     """Where the fused scores of a recipe on an edition lie; a named system has a folder of its own.
 
-    So has the fusion of some members or of a part of the data, which leaves that of everything, and its weights, as
-    they are.
+    So has the fusion of another seed, of some members or of a part of the data, which leaves that of everything, and
+    its weights, as they are.
     """
-    name = selection.label if system is None else f"{selection.label}.{system}"
+    seed = f"seed_{selection.seed}" if selection.seed else None
+    name = ".".join(part for part in (selection.label, system, seed) if part is not None)
     sets, machines = _part(selection)
     members = selection.members if len(selection.members) < len(selection.recipe.header.members) else ()
     part = (*members, *sets, *machines)

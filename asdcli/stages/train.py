@@ -82,9 +82,13 @@ def training_view(selection: Selection, method: Method, data: ClipData) -> View:
     return make_view(selection, method, data, rows)
 
 
-def make_watch(selection: Selection, method: Method, data: ClipData) -> Watch | None:
-    """What looks at labelled test clips during training, if the recipe wants it and there are any."""
-    rows = rows_to_watch(data.clips, method.watch_clips)
+def make_watch(selection: Selection, method: Method, data: ClipData, view: View) -> Watch | None:
+    """What looks at labelled test clips during training, if the recipe wants it and there are any.
+
+    view: that of the training clips, which tells whether the loss goes by the classes of clips.
+    """
+    by_class = getattr(view, "classes", 0) > 0 and getattr(view, "clip_classes", True)
+    rows = rows_to_watch(data.clips, method.watch_clips, data.labels if by_class else None)
     return Watch(make_view(selection, method, data, rows)) if len(rows) else None
 
 
@@ -113,7 +117,7 @@ def _train(selection: Selection, run: Run, device: torch.device) -> None:
         find_weights=lambda name: bring_weights(
             load_weights(name), selection.workspace.weights, Line.to(), selection.ui
         ),
-        watch=make_watch(selection, method, data),
+        watch=make_watch(selection, method, data, view),
     )
     write_atomic(folder / "recipe.json", json.dumps(method.model_dump(mode="json"), indent=1).encode())
     write_atomic(folder / WEIGHTS, save({name: value.cpu().contiguous() for name, value in trained.weights.items()}))

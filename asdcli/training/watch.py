@@ -11,14 +11,19 @@ import torch
 
 from asdcli.audio.clips import ClipTable
 from asdcli.challenge.metrics.official import auc, separability
+from asdcli.training.labels import UNSEEN
 from asdcli.training.seeds import generator
 from asdcli.training.tasks.task import Task
 from asdcli.training.views.view import View
 
 
-def rows_to_watch(clips: ClipTable, count: int) -> np.ndarray:
-    """Rows of at most `count` test clips of known label, half of each, evenly spread; empty if a label is absent."""
-    halves = [np.flatnonzero((clips.split == "test") & (clips.label == label)) for label in (0, 1)]
+def rows_to_watch(clips: ClipTable, count: int, classes: np.ndarray | None = None) -> np.ndarray:
+    """Rows of at most `count` test clips of known label, half of each, evenly spread; empty if a label is absent.
+
+    classes: number of each clip's class, where there is a loss by class; none has a clip of a class never trained.
+    """
+    known = (clips.split == "test") & (True if classes is None else classes != UNSEEN)
+    halves = [np.flatnonzero(known & (clips.label == label)) for label in (0, 1)]
     sizes = [min(count // 2, len(half)) for half in halves]
     if min(sizes) == 0:
         return np.empty(0, dtype=np.int64)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from asdcli.cli.app import hoist_globals
+from asdcli.cli.app import app, hoist_globals
+from asdcli.cli.repeated import refuse_repeated
 
 COMMANDS = ["download", "features", "train", "embed", "score", "ensemble", "evaluate", "recipes", "doctor"]
 COMMANDS += ["package-submission", "plot"]
@@ -47,6 +48,20 @@ def test_global_options_may_stand_anywhere(arguments: list[str], hoisted: list[s
     assert hoist_globals(arguments) == hoisted
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "-m", "fan", "-m", "pump", "--member", "a", "--member", "b", "--seed", "0", "--seed", "1"],
+        ["ensemble", "a", "--weight", "a=1", "--weight", "b=1", "--recipe", "--recipe"],
+        ["package-submission", "--author", "a", "--author", "b", "-q", "-q"],
+        ["train", "--", "--data", "--data"],
+        ["train", "--nothing", "--data", "a", "--data", "b"],
+    ],
+)
+def test_what_may_be_repeated_is_not_refused(arguments: list[str]) -> None:
+    refuse_repeated(app, hoist_globals(arguments))
+
+
 def test_json_is_one_document_and_nothing_else(asd, tree: Path) -> None:
     before = asd("--json", "--root", tree, "doctor")
     after = asd("doctor", "--root", tree, "--json")
@@ -73,6 +88,16 @@ def test_json_is_one_document_and_nothing_else(asd, tree: Path) -> None:
         (["recipes", "show", "baseline"], "Unknown recipe 'baseline'. Did you mean 'baseline_ae'?", ""),
         (["recipes", "print"], "not 'print'", "asd recipes --help"),
         (["recipes", "show", "baseline_ae", "--profile", "tiny"], "Unknown profile", ""),
+        (
+            ["train", "-r", "padim", "--recipe=baseline_ae"],
+            "--recipe takes one value and is given 2 times",
+            "asd train",
+        ),
+        (["evaluate", "-d", "demo", "x", "-d", "demo"], "--data takes one value and is given 2 times", "asd evaluate"),
+        (["train", "--root", "a", "--root=b"], "--root takes one value and is given 2 times", "asd --help"),
+        (["plot", "map", "x.wav", "--seed", "0", "--seed", "1"], "--seed takes one value", "asd plot map --help"),
+        (["train", "--profile", "smoke", "--profile", "full"], "--profile takes one value", "asd train --help"),
+        (["package-submission", "--label", "a", "--label", "b"], "--label takes one value", "asd package-submission"),
     ],
 )
 def test_wrong_use_is_one_sentence_and_exit_code_2(asd, arguments: list[str], sentence: str, hint: str) -> None:

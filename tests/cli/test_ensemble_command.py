@@ -190,6 +190,23 @@ def test_fusing_one_machine_loses_nothing_of_the_fusion_of_all(tree: Path) -> No
     assert shown[-1]["path"] == document["out"]
 
 
+def test_fusing_another_seed_loses_nothing_of_the_first(tree: Path) -> None:
+    """Each seed has its fusion, with its own weights, and `evaluate` shows that of the seed it is asked for."""
+    recipe = ("--root", tree, "--recipe", "baseline_ae", "--profile", "smoke", "--machine", "SynFan", "--json")
+    first = Path(json.loads(invoke("ensemble", "--weight", "ae/mse=1", *recipe))["out"])
+    before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+    alone = json.loads(invoke("evaluate", "--seed", "1", "--bootstrap", "0", *recipe))["results"]
+    assert [result["system"] for result in alone] == ["ae/mse seed_1", "ae/mahalanobis seed_1"]
+    second = json.loads(invoke("ensemble", "--seed", "1", *recipe))
+    assert set(second["weights"]) == {"ae/mse seed_1", "ae/mahalanobis seed_1"}
+    named = json.loads(invoke("ensemble", "--seed", "1", "--system", "mse", *recipe))
+    assert len({str(first), second["out"], named["out"]}) == 3
+    assert before == {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+    for seed, out in (("0", str(first)), ("1", second["out"])):
+        shown = json.loads(invoke("evaluate", "--seed", seed, "--bootstrap", "0", *recipe))["results"]
+        assert shown[-1]["path"] == out
+
+
 def test_scores_of_machines_and_sets_that_are_not_chosen_are_not_fused(tree: Path) -> None:
     """Score files of another machine that is not up to date lie beside those of the chosen one."""
     recipe = ("--root", tree, "--recipe", "baseline_ae", "--profile", "smoke", "--json")

@@ -178,7 +178,37 @@ def test_defaults_are_the_only_or_the_last_used_and_are_said(tree: Path) -> None
     (tree / "data" / "mine" / "dev_data" / "raw" / "press" / "train").mkdir(parents=True)
     listener.heard.clear()
     select(Workspace(tree), listener)
-    assert listener.heard == ["Data: demo (used last)", "Recipe: baseline_ae (used last)"]
+    assert listener.heard == ["Data: demo (used last)", "Recipe: baseline_ae, profile smoke (used last)"]
+
+
+def test_the_recipe_used_last_is_taken_with_its_profile(tree: Path) -> None:
+    """After a smoke training a bare command goes on with it; a recipe that is named runs in full."""
+    workspace, listener = Workspace(tree), Listener()
+    smoke(tree)
+    assert select(workspace, listener).label == "baseline_ae@smoke"
+    assert select(workspace, listener, profile="full").label == "baseline_ae"
+    assert select(workspace, listener).label == "baseline_ae"
+    assert select(workspace, listener, profile="smoke").label == "baseline_ae@smoke"
+    assert select(workspace, listener, recipe="baseline_ae").label == "baseline_ae"
+    said = [text.removeprefix("Recipe: baseline_ae") for text in listener.heard if text.startswith("Recipe")]
+    assert said == [", profile smoke (used last)", *[" (used last)"] * 3]
+
+
+def test_a_recipe_that_was_remembered_without_a_profile_runs_in_full(tree: Path) -> None:
+    (tree / ".last.json").write_text('{"recipe": "baseline_ae"}')
+    assert select(Workspace(tree), Ui()).label == "baseline_ae"
+
+
+def test_a_recipe_of_ones_own_is_remembered_by_its_place(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From whichever folder the next commands are called, and however many of them are bare."""
+    shutil.copytree(RECIPES / "baseline_ae", tmp_path / "own" / "mine")
+    monkeypatch.chdir(tmp_path / "own")
+    select(Workspace(tree), Ui(), recipe="mine")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert select(Workspace(tree), Ui()).recipe.folder == tmp_path / "own" / "mine"
 
 
 def test_files_that_match_nothing_are_reported(tree: Path) -> None:
@@ -255,6 +285,21 @@ def test_what_the_classes_are_made_of_is_said_when_it_is_not_the_first_choice(tm
     chosen = {"recipe": "baseline_mobilenetv2", "profile": "smoke", "device": "cpu", "machines": ["SynBearing"]}
     train.run(select(Workspace(tmp_path / "root"), listener, **chosen))  # type: ignore[arg-type]
     assert any("SynBearing: one class by section; 2 by domain" in text for text in listener.heard)
+
+
+def test_test_clips_of_a_section_without_training_clips_are_not_watched(tmp_path: Path) -> None:
+    """They are of no class that the network has, so that there is no loss of theirs."""
+    write_tree(tmp_path / "root", seconds=0.8)
+    folder = tmp_path / "root" / "data" / "demo" / "dev_data" / "raw" / "SynFan" / "test"
+    for path in folder.glob("section_00_*"):
+        shutil.copy(path, path.with_name(path.name.replace("section_00", "section_02")))
+    shutil.copytree(RECIPES / "baseline_mobilenetv2", tmp_path / "watching")
+    with (tmp_path / "watching" / "recipe.yaml").open("a") as file:
+        file.write("watch_clips: 100\n")
+    chosen = {"recipe": str(tmp_path / "watching"), "profile": "smoke", "device": "cpu", "machines": ["SynFan"]}
+    (entry,) = train.run(select(Workspace(tmp_path / "root"), Ui(), **chosen))  # type: ignore[arg-type]
+    log = [json.loads(line) for line in (Path(entry.path) / "log.jsonl").read_text().splitlines()]
+    assert all(np.isfinite(line["anomalous_loss"]) for line in log)
 
 
 def test_a_phase_that_needs_target_clips_is_left_out_without_them(tmp_path: Path) -> None:

@@ -33,6 +33,19 @@ def test_both_labels_are_watched_evenly(labels: list[int], count: int, rows: lis
     assert rows_to_watch(labelled(labels).clips, count).tolist() == rows
 
 
+@pytest.mark.parametrize(
+    ("classes", "rows"),
+    [
+        ([0, 1, 0, 1, 0, 1], [0, 1, 2, 3, 4, 5]),
+        ([0, -1, 0, 1, -1, 1], [0, 2, 3, 5]),
+        ([-1, -1, -1, 1, 0, 1], []),
+    ],
+)
+def test_clips_of_a_class_that_was_never_trained_have_no_loss_to_watch(classes: list[int], rows: list[int]) -> None:
+    clips = labelled([0, 0, 0, 1, 1, 1]).clips
+    assert rows_to_watch(clips, 6, np.array(classes)).tolist() == rows
+
+
 def test_training_clips_are_never_watched() -> None:
     assert len(rows_to_watch(labelled([0, 1, 0, 1], split="train").clips, 4)) == 0
 

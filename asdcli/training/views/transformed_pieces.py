@@ -38,6 +38,7 @@ class TransformedPieces:
 
     needs_features = False
     embedding_options = ("pieces",)
+    clip_classes = False  # a class is what was done to a piece, not what its clip is of
 
     def __init__(
         self,

@@ -1,0 +1,39 @@
+"""Components that are right by themselves and wrong together are an error of the recipe."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from asdcli.errors import UserError
+from asdcli.recipe.loading import RECIPES, Recipe
+from asdcli.stages.describe import check_components
+
+ODDS = "\ndetectors:\n  odds: {name: class_log_odds}\n"
+
+
+def checked(tmp_path: Path, shipped: str) -> None:
+    """A shipped recipe with a detector more is checked for each of its members."""
+    folder = Path(shutil.copytree(RECIPES / shipped, tmp_path / shipped))
+    path = folder / "recipe.yaml"
+    path.write_text(path.read_text().replace("\ndetectors:\n", ODDS))
+    recipe = Recipe(folder)
+    for member in recipe.header.members:
+        check_components(recipe, recipe.resolve(member=member))
+
+
+def test_log_odds_of_classes_that_are_not_of_clips_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as raised:
+        checked(tmp_path, "ssl_classifier")
+    path = tmp_path / "ssl_classifier" / "recipe.yaml"
+    line = path.read_text().splitlines().index("  odds: {name: class_log_odds}") + 1
+    assert str(raised.value) == (
+        f"{path}, line {line}: detectors.odds: class_log_odds goes by the clips' classes, "
+        "but those of the view transformed_pieces are not of clips."
+    )
+
+
+def test_log_odds_of_the_clips_classes_are_accepted(tmp_path: Path) -> None:
+    checked(tmp_path, "baseline_mobilenetv2")
