@@ -104,8 +104,9 @@ def _weights(workspace: Workspace, method: Method) -> str:
     if name := published_weights(method):
         return load_weights(name).sha256
     given = str(check(BACKBONES, "model", method.model).get("weights", "random"))
-    path = Path(given).expanduser()
-    return remembered_sha256(path, workspace.root / ".sha256.json") if path.is_file() else given
+    if given == "random":
+        return given
+    return remembered_sha256(Path(given).expanduser(), workspace.root / ".sha256.json") or given
 
 
 def _components(method: Method) -> Iterator[tuple[str, Any]]:

@@ -47,15 +47,22 @@ def mismatch(path: Path, size: int | None, checksums: Mapping[str, str]) -> str:
 
 
 def remembered_sha256(path: Path, memory: Path) -> str:
-    """The SHA-256 of a file; computed again only when its size, times or inode are others than in the file `memory`."""
-    stat, name = path.stat(), str(path.resolve())
-    mark = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+    """The SHA-256 of a file; computed again only when its size, times or inode are others than in the file `memory`.
+
+    Of a file that is gone the last one known, so that what was made of it is still found; empty where none is.
+    """
+    name = str(path.resolve())
     try:
         known = dict(json.loads(memory.read_text()))
     except (OSError, ValueError, TypeError):
         known = {}
-    if isinstance(known.get(name), dict) and known[name].get("mark") == mark:
-        return str(known[name]["sha256"])
+    entry = known[name] if isinstance(known.get(name), dict) else {}
+    if not path.is_file():
+        return str(entry.get("sha256", ""))
+    stat = path.stat()
+    mark = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+    if entry.get("mark") == mark:
+        return str(entry["sha256"])
     found = Digests(["sha256"]).read(path).hexdigests()["sha256"]
     write_atomic(memory, json.dumps({**known, name: {"mark": mark, "sha256": found}}, indent=1).encode())
     return found

@@ -113,6 +113,8 @@ def test_another_weight_file_under_the_same_path_is_another_run(tree: Path, tmp_
     first = parts(chosen(tree, base, members=["imagenet"]))["weights"]
     shutil.copy(file, tmp_path / "moved.pth")
     assert parts(chosen(tree, base, members=["imagenet"]))["weights"] == first
+    file.unlink()
+    assert parts(chosen(tree, base, members=["imagenet"]))["weights"] == first, "what was trained from it is found"
     torch.save({"x": torch.ones(3)}, file)
     assert parts(chosen(tree, base, members=["imagenet"]))["weights"] != first
 
