@@ -179,7 +179,9 @@ def _weights(output: Output, name: str, source: Path | None, line: Line) -> None
         output.ui.say("It is here already.")
     elif source is not None:
         take_weights(weights, source, folder)
-    path = bring_weights(weights, folder, line, output.ui)
+    else:
+        bring_weights(weights, folder, line, output.ui)
+    path = folder / weights.file
     if not output.json({"weights": name, "path": str(path), "sha256": weights.sha256}):
         output.text(f"Weights: {path}")
 

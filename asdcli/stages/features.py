@@ -51,7 +51,7 @@ class Tally:
 
 def open_stores(selection: Selection, machine: str) -> MachineStores:
     """Pack the machine's clips where that is not done, and open the stores; once for a selection."""
-    opened = selection.kept
+    opened = selection.opened
     if machine not in opened:
         packed = _open_stores(selection, machine)
         opened[machine] = replace(packed, packed=0)

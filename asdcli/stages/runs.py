@@ -12,17 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from asdcli.audio import features as cache
-from asdcli.audio.frontends import FRONTENDS
 from asdcli.download.weights import load_weights
 from asdcli.nn.backbones import BACKBONES
-from asdcli.nn.optimizers import OPTIMIZERS
-from asdcli.nn.schedules import SCHEDULES
 from asdcli.recipe.components import check, code_digest
 from asdcli.recipe.schema import Method
-from asdcli.stages.describe import published_weights
+from asdcli.stages.describe import components, published_weights
 from asdcli.stages.features import MachineStores, open_stores
 from asdcli.stages.selection import Selection
-from asdcli.training.samplers import SAMPLERS
 from asdcli.training.tasks import TASKS
 from asdcli.training.views import VIEWS
 from asdcli.workspace.checksums import remembered_sha256
@@ -78,7 +74,11 @@ def _parts(selection: Selection, method: Method, clips: list[list[str]]) -> dict
     """All that changes the weights, and nothing else. clips: the fingerprints of each machine's training clips."""
     return {
         "recipe": _settings(method),
-        "code": {name: code_digest(target) for name, target in _components(method)},
+        "code": {
+            f"{kind} {component.name}": code_digest(registry[component.name])
+            for path, registry, kind, component in components(method)
+            if path[0] not in ("detectors", "threshold")  # which read what a training made
+        },
         "numbers": {"training": TRAINING, "features": cache.FORMAT},
         "weights": _weights(selection.workspace, method),
         "clips": digest(clips),
@@ -107,15 +107,3 @@ def _weights(workspace: Workspace, method: Method) -> str:
     if given == "random":
         return given
     return remembered_sha256(Path(given).expanduser(), workspace.root / ".sha256.json") or given
-
-
-def _components(method: Method) -> Iterator[tuple[str, Any]]:
-    """What the recipe names and training runs: by kind and name."""
-    yield f"front end {method.frontend.name}", FRONTENDS[method.frontend.name]
-    yield f"view {method.view.name}", VIEWS[method.view.name]
-    yield f"model {method.model.name}", BACKBONES[method.model.name]
-    for phase in method.phases.values():
-        yield f"task {phase.task.name}", TASKS[phase.task.name]
-        yield f"sampler {phase.sampler.name}", SAMPLERS[phase.sampler.name]
-        yield f"optimizer {phase.optimizer.name}", OPTIMIZERS[phase.optimizer.name]
-        yield f"schedule {phase.schedule.name}", SCHEDULES[phase.schedule.name]

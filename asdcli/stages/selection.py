@@ -60,8 +60,8 @@ class Selection:
         return device
 
     @cached_property
-    def kept(self) -> dict[str, Any]:
-        """What a command has opened, by machine: the same for all members and stages."""
+    def opened(self) -> dict[str, Any]:
+        """The stores that a command has opened, by machine: the same for all members and stages."""
         return {}
 
     def method(self, member: str, machine: str | None) -> Method:
