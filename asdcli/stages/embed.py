@@ -108,7 +108,7 @@ def _embed(selection: Selection, run: Run, data: ClipData, machine: str, folder:
                     progress.show(len(clips))
         arrays = {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
         _save(folder / f"{set_name}.npz", data.clips.select(rows), arrays)
-    Made(folder).write(made_from, [f"{name}.npz" for name in sets], run=str(run.folder))
+    Made(folder).write(made_from, [f"{name}.npz" for name in sets], run=run.folder.name)
 
 
 def _load_task(run: Run, view: View, device: torch.device) -> Task:

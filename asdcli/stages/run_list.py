@@ -171,7 +171,7 @@ def litter(workspace: Workspace) -> Iterator[Litter]:
     for run in runs:
         if run.state == "stale":
             yield Litter("run", run.path, run.why, run.bytes)
-    kept = {str(run.path) for run in runs if run.state != "stale"}
+    kept = {run.run for run in runs if run.state != "stale"}
     for made in sorted((workspace.root / "embeddings").glob("*/*/*/*/seed_*/made.json")):
         entry = Made(made.parent).read().get("all", {})
         if "run" in entry and entry["run"] not in kept:

@@ -181,6 +181,14 @@ def test_what_no_recipe_would_find_goes_and_nothing_else(tree: Path, tmp_path: P
     assert list(litter(Workspace(tree))) == []
 
 
+def test_a_root_that_is_named_otherwise_or_moved_holds_no_litter(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    embed.run(chosen(tree))
+    monkeypatch.chdir(tree.parent)
+    assert list(litter(Workspace(Path(tree.name)))) == []
+    moved = tree.rename(tree.parent / "moved")
+    assert list(litter(Workspace(moved))) == []
+
+
 def test_runs_and_stores_of_a_disk_that_is_unplugged_stay(tree: Path, tmp_path: Path) -> None:
     raw = tree / "data" / "demo" / "eval_data" / "raw"
     shutil.move(raw, tmp_path / "disk")
