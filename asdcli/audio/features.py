@@ -1,7 +1,8 @@
 """Derived features on disk: one front end over one store, computed once.
 
-A cache holds all frames of all clips one after another, `[frames, features]` float32, beside a small index. Its key
-holds everything that changes a value (front end and parameters, channel, the store's fingerprint) and nothing else.
+A cache holds all frames of all clips one after another, `[frames, features]` float32. Its key holds everything that
+changes a value (front end, its parameters and code, channel, the store's fingerprint) and nothing else. A small file
+beside it tells its size, so that whether it is whole can be seen without a front end.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.store import Store
 from asdcli.errors import UserError, WorkError
-from asdcli.recipe.components import Component, build, check
-from asdcli.workspace.files import replacing
+from asdcli.recipe.components import Component, build, check, code_digest
+from asdcli.workspace.files import replacing, write_atomic
+
+if TYPE_CHECKING:
+    import torch
 
 FORMAT = 2  # of the cache; to be raised when a front end is corrected (2: torchaudio's mel filters)
 BATCH_SAMPLES = 1 << 21  # 8 MiB of float32 in, a few times that out: enough for the GPU, not too much for a laptop
@@ -39,11 +41,30 @@ class Features:
         return self.frames[self.offsets[i] : self.offsets[i + 1]]
 
 
-def feature_key(store: Store, frontend: Component, channel: int | str) -> str:
-    """What the values depend on, as a short hash."""
-    params = check(FRONTENDS, "front end", frontend)  # a default written out is the same value, and the same key
-    text = json.dumps([FORMAT, store.fingerprint, frontend.name, params, channel], sort_keys=True)
+def described(frontend: Component) -> dict[str, Any]:
+    """A front end as plain data: its name, every parameter (a default written out is the same value) and its code."""
+    from asdcli.audio.frontends import FRONTENDS
+
+    params, code = check(FRONTENDS, "front end", frontend), code_digest(FRONTENDS, frontend)
+    return {"name": frontend.name, "params": params, "code": code}
+
+
+def feature_key(store: Store, frontend: dict[str, Any], channel: int | str) -> str:
+    """What the values depend on, as a short hash. frontend: as `described`."""
+    text = json.dumps([FORMAT, store.fingerprint, frontend, channel], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def is_cached(store: Store, frontend: dict[str, Any], channel: int | str, folder: Path) -> bool:
+    """Whether `cached_features` would have nothing to compute. frontend: as `described`."""
+    return _is_whole(folder / f"{feature_key(store, frontend, channel)}.f32")
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return bool(json.loads(path.with_suffix(".json").read_text())["size"] == path.stat().st_size)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def cached_features(
@@ -55,13 +76,15 @@ def cached_features(
     progress: Callable[[int], None] | None = None,
 ) -> Features:
     """The front end's features of every clip in the store, from `folder` if they are there, else computed into it."""
+    from asdcli.audio.frontends import FRONTENDS
+
     module = build(FRONTENDS, "front end", frontend).to(device).eval()
     counts = _frame_counts(store, module)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    key = feature_key(store, frontend, channel)
+    key = feature_key(store, described(frontend), channel)
     path = folder / f"{key}.f32"
     size = int(offsets[-1]) * module.n_features * 4
-    if not (path.is_file() and path.stat().st_size == size):
+    if not _is_whole(path) or path.stat().st_size != size:
         _compute(store, module, channel, offsets, path, device, progress)
     shape = (int(offsets[-1]), module.n_features)
     return Features(np.memmap(path, np.float32, "r", shape=shape), offsets, key)
@@ -89,6 +112,8 @@ def _compute(
     device: torch.device,
     progress: Callable[[int], None] | None,
 ) -> None:
+    import torch
+
     row_bytes = module.n_features * 4
     done = 0
     try:
@@ -102,6 +127,7 @@ def _compute(
                 done += len(indices)
                 if progress:
                     progress(done)
+        write_atomic(path.with_suffix(".json"), json.dumps({"size": int(offsets[-1]) * row_bytes}).encode())
     except OSError as error:
         needed = int(offsets[-1]) * row_bytes >> 20
         raise WorkError(f"Cannot write the features to {path.parent} ({needed} MB): {error.strerror}.") from error

@@ -66,7 +66,7 @@ def _show(
     warn_of_unread(output.workspace, output.ui, recipe)
     chosen = member or next(iter(recipe.header.members))
     method, unused = running(recipe, machine=machine, member=chosen, edition=data, profile=profile)
-    check_components(recipe, method)
+    check_components(method, run_code=False)
     if machine is not None:
         warn_of_unused(output.ui, recipe, machine, unused)
     document: dict[str, Any] = {"recipe": recipe.name, "title": recipe.header.title, "member": chosen}

@@ -2,12 +2,12 @@
 
 Every registry (front ends, networks, detectors, ...) is a plain dict from name to class or function. Its keyword-only
 parameters are what a recipe may set; positional parameters are supplied by the program. So a constructor's signature
-is the schema, and nothing is written down twice.
+is the schema, and nothing is written down twice. In place of a registered name a recipe may give a class or function of
+a file beside it (`plugins.py`), to which the same applies.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
@@ -18,6 +18,7 @@ from typing import Any, get_args, get_type_hints
 from pydantic import (
     BaseModel,
     ConfigDict,
+    PrivateAttr,
     ValidationError,
     ValidationInfo,
     create_model,
@@ -27,18 +28,33 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from asdcli.errors import UserError, did_you_mean
+from asdcli.recipe.plugins import Plugin, plain_code
+
+Registry = Mapping[str, Callable[..., Any]]
 
 
 class Component(BaseModel):
-    """A registered thing and its parameters; a bare string in YAML is a name without parameters."""
+    """A registered thing, or one of a file beside the recipe, and its parameters; a bare string in YAML is a name
+    without parameters.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str
+    _folder: Path = PrivateAttr(default=Path())  # of the recipe; the context of validation tells it
 
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
+
+    def model_post_init(self, context: Any) -> None:
+        if context:
+            self._folder = context["folder"]
+
+    @property
+    def plugin(self) -> Plugin | None:
+        """The file and what it is called there, of a component that is none of asd's own."""
+        return Plugin.of(self.name, self._folder)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -64,19 +80,27 @@ class Checked(BaseModel):
 class ComponentError(UserError):
     """A component that cannot be built; `path` is the key below the component, `()` for the component itself."""
 
-    def __init__(self, message: str, path: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, path: tuple[str, ...] = (), hint: str = "") -> None:
+        super().__init__(message, hint)
         self.path = path
 
 
-def check(registry: Mapping[str, Callable[..., Any]], kind: str, component: Component) -> dict[str, Any]:
-    """The component's parameters with their types checked against the signature. Raises ComponentError."""
+def find(registry: Registry, kind: str, component: Component) -> Callable[..., Any]:
+    """The class or function that a component names. Raises ComponentError; a plug-in's file is run."""
+    if plugin := component.plugin:
+        try:
+            return plugin.load(kind)
+        except UserError as error:
+            raise ComponentError(str(error).removesuffix("."), ("name",), error.hint) from None
     if component.name not in registry:
-        raise ComponentError(
-            f"unknown {kind} '{component.name}'.{did_you_mean(component.name, registry)} Known: {', '.join(registry)}",
-            ("name",),
-        )
-    schema = _schema(registry[component.name])
+        hint = did_you_mean(component.name, registry)
+        raise ComponentError(f"unknown {kind} '{component.name}'.{hint} Known: {', '.join(registry)}", ("name",))
+    return registry[component.name]
+
+
+def check(registry: Registry, kind: str, component: Component) -> dict[str, Any]:
+    """The component's parameters with their types checked against the signature. Raises ComponentError."""
+    schema = _schema(component.name, find(registry, kind, component))
     for key in component.params:
         if key not in schema.model_fields:
             allowed = ", ".join(schema.model_fields) or "none"
@@ -95,34 +119,42 @@ def check(registry: Mapping[str, Callable[..., Any]], kind: str, component: Comp
     return {key: getattr(checked, key) for key in schema.model_fields}
 
 
-def build(registry: Mapping[str, Callable[..., Any]], kind: str, component: Component, *supplied: Any) -> Any:
+def build(registry: Registry, kind: str, component: Component, *supplied: Any) -> Any:
     """Check the component and call it with what the program supplies and what the recipe sets."""
     params = check(registry, kind, component)
     try:
-        return registry[component.name](*supplied, **params)
+        built = find(registry, kind, component)(*supplied, **params)
     except ValueError as error:
         raise UserError(f"{kind} {component.name}: {error}") from error
+    if plugin := component.plugin:
+        plugin.check_built(kind, built)
+    return built
 
 
-def code_digest(target: Callable[..., Any]) -> str:
-    """A hash of the file that defines a component: its code, without comments, docstrings and layout."""
-    return _file_digest(inspect.getsourcefile(inspect.unwrap(target)) or "")
+def code_digest(registry: Registry, component: Component) -> str:
+    """A hash of the code that defines a component: its file, without comments, docstrings and layout; of a plug-in the
+    local modules it imports, too, none of which is run.
+    """
+    if plugin := component.plugin:
+        return plugin.digest()
+    return _file_digest(inspect.getsourcefile(inspect.unwrap(registry[component.name])) or "")
 
 
 @cache
 def _file_digest(file: str) -> str:
-    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:20]
+    return hashlib.sha256(plain_code(Path(file)).encode()).hexdigest()[:20]
 
 
-def _schema(target: Callable[..., Any]) -> type[BaseModel]:
-    hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
+def _schema(name: str, target: Callable[..., Any]) -> type[BaseModel]:
+    settable = [p for p in inspect.signature(target).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    try:
+        hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    except NameError as error:
+        raise ComponentError(f"{name}: a type of its parameters is not known where it stands: {error}") from None
+    if untyped := [parameter.name for parameter in settable if parameter.name not in hints]:
+        raise ComponentError(f"{name}: its parameter '{untyped[0]}' needs a type, such as {untyped[0]}: int")
     fields: dict[str, Any] = {
-        name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
-        for name, parameter in inspect.signature(target).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
+        parameter.name: (hints[parameter.name], ... if parameter.default is parameter.empty else parameter.default)
+        for parameter in settable
     }
     return create_model(getattr(target, "__name__", "component"), __base__=Checked, **fields)

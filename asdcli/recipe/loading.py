@@ -31,7 +31,7 @@ class Recipe:
         source = _as_now(load_yaml(folder / "recipe.yaml"))
         head = set(Header.model_fields)
         _refuse_unknown(source, [*Header.model_fields, *Method.model_fields])
-        self.header: Header = _validate(Header, source.without(*(set(source.data) - head)))
+        self.header: Header = _validate(Header, source.without(*(set(source.data) - head)), folder)
         self._source = source
         self._base = source.without(*head)
         for member in self.header.members:
@@ -61,7 +61,7 @@ class Recipe:
         for layer in map(_as_now, layers):
             _refuse_unknown(layer, Method.model_fields)
             merged = merged.overlaid(layer)
-        method: Method = _validate(Method, merged)
+        method: Method = _validate(Method, merged, self.folder)
         method._source = merged
         return method
 
@@ -126,9 +126,9 @@ def _unknown_key(source: Sourced, path: KeyPath, known: Iterable[str]) -> str:
     return f"{source.place(path)}: unknown key '{'.'.join(path)}'.{hint}"
 
 
-def _validate(schema: type[Strict], source: Sourced) -> Any:
+def _validate(schema: type[Strict], source: Sourced, folder: Path) -> Any:
     try:
-        return schema.model_validate(source.data)
+        return schema.model_validate(source.data, context={"folder": folder})
     except ValidationError as error:
         raise UserError(_sentence(schema, source, error.errors())) from None
 

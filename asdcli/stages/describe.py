@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from asdcli.errors import UserError
-from asdcli.recipe.components import Component, ComponentError, check
+from asdcli.recipe.components import Component, Registry, build, check, find
 from asdcli.recipe.loading import Recipe, load_recipe, recipe_names
+from asdcli.recipe.plugins import Plugin
 from asdcli.recipe.schema import Method
 
 
-def components(method: Method) -> Iterator[tuple[tuple[str, ...], Mapping[str, Callable[..., Any]], str, Component]]:
+def named(method: Method) -> Iterator[tuple[tuple[str, ...], str, Component]]:
+    """Every component of a method: its key path, what kind of thing it is, and itself."""
+    yield ("frontend",), "front end", method.frontend
+    yield ("view",), "view", method.view
+    yield ("model",), "model", method.model
+    yield ("threshold",), "threshold", method.threshold
+    for name, phase in method.phases.items():
+        yield ("phases", name, "task"), "task", phase.task
+        yield ("phases", name, "sampler"), "sampler", phase.sampler
+        yield ("phases", name, "optimizer"), "optimizer", phase.optimizer
+        yield ("phases", name, "schedule"), "schedule", phase.schedule
+    for name, detector in method.detectors.items():
+        yield ("detectors", name), "detector", detector
+
+
+def components(method: Method) -> Iterator[tuple[tuple[str, ...], Registry, str, Component]]:
     """Every component of a method: its key path, its registry, what kind of thing it is, and itself."""
     from asdcli.audio.frontends import FRONTENDS
     from asdcli.detection.detectors import DETECTORS
@@ -23,28 +39,55 @@ def components(method: Method) -> Iterator[tuple[tuple[str, ...], Mapping[str, C
     from asdcli.training.tasks import TASKS
     from asdcli.training.views import VIEWS
 
-    yield ("frontend",), FRONTENDS, "front end", method.frontend
-    yield ("view",), VIEWS, "view", method.view
-    yield ("model",), BACKBONES, "model", method.model
-    yield ("threshold",), THRESHOLDS, "threshold", method.threshold
-    for name, phase in method.phases.items():
-        yield ("phases", name, "task"), TASKS, "task", phase.task
-        yield ("phases", name, "sampler"), SAMPLERS, "sampler", phase.sampler
-        yield ("phases", name, "optimizer"), OPTIMIZERS, "optimizer", phase.optimizer
-        yield ("phases", name, "schedule"), SCHEDULES, "schedule", phase.schedule
-    for name, detector in method.detectors.items():
-        yield ("detectors", name), DETECTORS, "detector", detector
+    registries: dict[str, Registry] = {
+        "front end": FRONTENDS,
+        "view": VIEWS,
+        "model": BACKBONES,
+        "threshold": THRESHOLDS,
+        "task": TASKS,
+        "sampler": SAMPLERS,
+        "optimizer": OPTIMIZERS,
+        "schedule": SCHEDULES,
+        "detector": DETECTORS,
+    }
+    for path, kind, component in named(method):
+        yield path, registries[kind], kind, component
 
 
-def check_components(recipe: Recipe, method: Method) -> None:
-    """Refuse unknown components and parameters, naming the place in the recipe."""
+def plugins(method: Method) -> list[Plugin]:
+    """The code of its own that a recipe names, each once."""
+    found = [component.plugin for _, _, component in named(method)]
+    return list(dict.fromkeys(plugin for plugin in found if plugin is not None))
+
+
+def check_components(method: Method, run_code: bool = True) -> None:
+    """Refuse unknown components, parameters and pairs, naming the place in the recipe.
+
+    run_code: whether code that the recipe names may be run; left out, it only has to be there.
+    """
     for path, registry, kind, component in components(method):
         try:
-            check(registry, kind, component)
-        except ComponentError as error:
-            key = (*path, *error.path)
-            raise UserError(f"{method.place(*key)}: {'.'.join(key)}: {error}.") from None
-    _check_classes(method)
+            if component.plugin and not run_code:
+                component.plugin.find()
+            else:
+                check(registry, kind, component)
+        except UserError as error:
+            key = (*path, *getattr(error, "path", ("name",)))
+            said = str(error).removesuffix(".")
+            raise UserError(f"{method.place(*key)}: {'.'.join(key)}: {said}.", error.hint) from None
+    if run_code or not plugins(method):
+        _check_example(method)
+        _check_classes(method)
+
+
+def _check_example(method: Method) -> None:
+    """Refuse a view that cannot cut its examples from what the front end hears."""
+    try:
+        example_shape(method)
+    except UserError as error:  # of the front end or the model: said of those
+        raise UserError(f"{method.place('frontend')}: {error}", error.hint) from None
+    except ValueError as error:
+        raise UserError(f"{method.place('view')}: view: {method.view.name}: {error}.") from None
 
 
 def _check_classes(method: Method) -> None:
@@ -52,10 +95,10 @@ def _check_classes(method: Method) -> None:
     from asdcli.detection.detectors import DETECTORS
     from asdcli.training.views import VIEWS
 
-    if getattr(VIEWS[method.view.name], "clip_classes", True):
+    if getattr(find(VIEWS, "view", method.view), "clip_classes", True):
         return
     for name, detector in method.detectors.items():
-        if getattr(DETECTORS[detector.name], "needs_labels", False):
+        if getattr(find(DETECTORS, "detector", detector), "needs_labels", False):
             raise UserError(
                 f"{method.place('detectors', name)}: detectors.{name}: {detector.name} goes by the clips' classes, "
                 f"but those of the view {method.view.name} are not of clips.",
@@ -64,13 +107,16 @@ def _check_classes(method: Method) -> None:
 
 
 def resolved(method: Method) -> dict[str, Any]:
-    """The method as plain data with every default written out, those of the components included."""
+    """The method as plain data with every default written out, those of the components included; of code that the
+    recipe names only what it says of it, since none of it is run.
+    """
     document = method.model_dump(mode="json")
     for path, registry, kind, component in components(method):
         place = document
         for key in path:
             place = place[key]
-        place |= check(registry, kind, component)
+        if component.plugin is None:
+            place |= check(registry, kind, component)
     return document
 
 
@@ -84,7 +130,7 @@ def _describe(recipe: Recipe) -> dict[str, Any]:
     members = {}
     for member in header.members:
         method = recipe.resolve(member=member, edition=header.edition)
-        check_components(recipe, method)
+        check_components(method)
         members[member] = {"parameters": count_parameters(method), "weights": published_weights(method)}
     return {
         "name": recipe.name,
@@ -100,21 +146,26 @@ def published_weights(method: Method) -> str:
     """The name of the published weights that the network starts from; empty for none."""
     from asdcli.nn.backbones import BACKBONES
 
-    network: Any = BACKBONES[method.model.name]
+    network: Any = find(BACKBONES, "model", method.model)
     if not hasattr(network, "published_weights"):
         return ""
     return str(network.published_weights(**check(BACKBONES, "model", method.model)))
 
 
-def count_parameters(method: Method) -> int:
-    """Trainable values of the network, without the heads that only training needs."""
+def example_shape(method: Method) -> tuple[int, ...]:
+    """The shape of one example, as the network gets it. Raises ValueError if the view cannot have this front end."""
     from asdcli.audio.frontends import FRONTENDS
-    from asdcli.nn.backbones import BACKBONES
-    from asdcli.recipe.components import build
     from asdcli.training.views import VIEWS
 
     frontend = build(FRONTENDS, "front end", method.frontend)
-    view = VIEWS[method.view.name]
-    shape = view.shape(frontend, **check(VIEWS, "view", method.view))  # type: ignore[attr-defined]
-    model = build(BACKBONES, "model", method.model, shape)
+    view: Any = find(VIEWS, "view", method.view)
+    shape: tuple[int, ...] = view.shape(frontend, **check(VIEWS, "view", method.view))
+    return shape
+
+
+def count_parameters(method: Method) -> int:
+    """Trainable values of the network, without the heads that only training needs."""
+    from asdcli.nn.backbones import BACKBONES
+
+    model = build(BACKBONES, "model", method.model, example_shape(method))
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -5,26 +5,27 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from asdcli.audio.clips import ClipTable, concat
 from asdcli.detection.bank import Bank, Embeddings, take
-from asdcli.detection.fitted import FittedSection
-from asdcli.recipe.components import check
 from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import train as training
 from asdcli.stages.features import ClipData, open_stores
 from asdcli.stages.runs import Run, find_runs
 from asdcli.stages.selection import Done, Selection
-from asdcli.training.run import build_task
-from asdcli.training.tasks.task import Task
-from asdcli.training.views import VIEWS
-from asdcli.training.views.view import View
 from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made, digest
+
+if TYPE_CHECKING:
+    import torch
+
+    from asdcli.detection.fitted import FittedSection
+    from asdcli.training.tasks.task import Task
 
 EMBEDDING = 1  # to be raised when this stage makes other embeddings of the same weights than before
 BLOCK = 256  # clips whose examples lie on the device at once
@@ -35,23 +36,9 @@ def run(selection: Selection) -> list[Done]:
     training.run(selection)
     done = []
     for run in find_runs(selection):
-        data: ClipData | None = None
+        embedding = _Embedding(selection, run)
         for machine in (name for name in run.machines if name in selection.machines):
-            folder = embedding_folder(selection, run.member, machine)
-            made_from = digest(
-                {
-                    "run": run.made_from,
-                    "stores": open_stores(selection, machine).fingerprint,
-                    "view": check(VIEWS, "view", run.method.view),
-                    "numbers": {"embedding": EMBEDDING},
-                }
-            )
-            with selection.workspace.lock(folder):
-                fresh = Made(folder).is_fresh(made_from)
-                if not fresh:
-                    data = data or ClipData(selection, run.method, run.machines)
-                    _embed(selection, run, data, machine, folder, made_from)
-            done.append(Done(f"{run.member} {machine}", str(folder), fresh))
+            done.append(embedding.bring_up_to_date(machine))
     return done
 
 
@@ -74,6 +61,8 @@ class Embedded:
         self, method: Method, detector: Detector, section: str, labels: np.ndarray | None = None
     ) -> FittedSection:
         """A detector of a section; labels: class of each clip `[clips]`, for detectors that ask for it."""
+        from asdcli.detection.fitted import FittedSection
+
         bank = Bank(self.embeddings, self.clips.domain, self.clips.section, labels)
         return FittedSection(method, detector, bank, self.clips.split == "train", section)
 
@@ -93,36 +82,68 @@ def load(folder: Path, set_name: str) -> tuple[ClipTable, dict[str, np.ndarray]]
     return clips, named
 
 
-def _embed(selection: Selection, run: Run, data: ClipData, machine: str, folder: Path, made_from: str) -> None:
-    first = training.make_view(selection, run.method, data, np.arange(1))
-    task = _load_task(run, first, selection.device)
-    sets = selection.sets_of(machine)
-    for set_name in sets:
-        rows = np.flatnonzero((data.clips.machine == machine) & (data.set_name == set_name))
-        with selection.ui.progress(f"embed {run.member} {machine} {set_name}", len(rows)) as progress:
-            clips: list[dict[str, np.ndarray]] = []
-            for block in np.array_split(rows, -(-len(rows) // BLOCK)):
-                view = training.make_view(selection, run.method, data, block)
-                for row in range(len(block)):
-                    clips.append(_embed_clip(task, view.clip_examples(row)))
-                    progress.show(len(clips))
-        arrays = {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
-        _save(folder / f"{set_name}.npz", data.clips.select(rows), arrays)
-    Made(folder).write(made_from, [f"{name}.npz" for name in sets], run=run.folder.name)
+@dataclass(frozen=True)
+class _Embedding:
+    """The embeddings of a run, machine by machine; data and network are there once for all of them."""
+
+    selection: Selection
+    run: Run
+
+    def bring_up_to_date(self, machine: str) -> Done:
+        selection, run = self.selection, self.run
+        folder = embedding_folder(selection, run.member, machine)
+        made_from = digest(
+            {
+                "run": run.made_from,
+                "stores": open_stores(selection, machine).fingerprint,
+                "view": selection.traits(run.method).view,
+                "numbers": {"embedding": EMBEDDING},
+            }
+        )
+        fresh = selection.workspace.bring_up_to_date(
+            folder, lambda: Made(folder).is_fresh(made_from), lambda: self._embed(machine, folder, made_from)
+        )
+        return Done(f"{run.member} {machine}", str(folder), fresh)
+
+    @cached_property
+    def _data(self) -> ClipData:
+        return ClipData(self.selection, self.run.method, self.run.machines)
+
+    @cached_property
+    def _task(self) -> Task:
+        from safetensors.torch import load_file
+
+        from asdcli.training.run import build_task
+
+        run, device = self.run, self.selection.device
+        last_phase = Made(run.folder).read()["all"]["phases"][-1]
+        first = training.make_view(self.selection, run.method, self._data, np.arange(1))
+        task = build_task(run.method, last_phase, first, device, seed=0)
+        task.load_state_dict(load_file(run.folder / training.WEIGHTS))
+        return task.eval()
+
+    def _embed(self, machine: str, folder: Path, made_from: str) -> None:
+        selection, run, data = self.selection, self.run, self._data
+        sets = selection.sets_of(machine)
+        for set_name in sets:
+            rows = np.flatnonzero((data.clips.machine == machine) & (data.set_name == set_name))
+            with selection.ui.progress(f"embed {run.member} {machine} {set_name}", len(rows)) as progress:
+                clips: list[dict[str, np.ndarray]] = []
+                for block in np.array_split(rows, -(-len(rows) // BLOCK)):
+                    view = training.make_view(selection, run.method, data, block)
+                    for row in range(len(block)):
+                        clips.append(_embed_clip(self._task, view.clip_examples(row)))
+                        progress.show(len(clips))
+            arrays = {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
+            _save(folder / f"{set_name}.npz", data.clips.select(rows), arrays)
+        Made(folder).write(made_from, [f"{name}.npz" for name in sets], run=run.folder.name)
 
 
-def _load_task(run: Run, view: View, device: torch.device) -> Task:
-    from safetensors.torch import load_file
-
-    last_phase = Made(run.folder).read()["all"]["phases"][-1]
-    task = build_task(run.method, last_phase, view, device, seed=0)
-    task.load_state_dict(load_file(run.folder / training.WEIGHTS))
-    return task.eval()
-
-
-@torch.inference_mode()
 def _embed_clip(task: Task, examples: torch.Tensor) -> dict[str, np.ndarray]:
-    return {name: value.float().cpu().numpy() for name, value in task.embed(examples).items()}
+    import torch
+
+    with torch.inference_mode():
+        return {name: value.float().cpu().numpy() for name, value in task.embed(examples).items()}
 
 
 def _save(path: Path, clips: ClipTable, arrays: dict[str, np.ndarray]) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from asdcli.audio.clips import ClipTable, concat, places, scan_clips
-from asdcli.audio.features import Features, cached_features
+from asdcli.audio.features import Features, cached_features, is_cached
 from asdcli.audio.packing import build_store
 from asdcli.audio.store import Store
 from asdcli.recipe.schema import Method
 from asdcli.stages.selection import Done, Selection
 from asdcli.training.labels import class_labels
-from asdcli.training.views import VIEWS
 from asdcli.ui import Progress
 
 
@@ -96,7 +96,7 @@ class ClipData:
         selection, method = self._selection, self._method
         features = []
         for machine, set_name, store in self._stores:
-            folder = selection.workspace.store(selection.edition.name, set_name, machine) / "features"
+            folder = self._folder(set_name, machine)
             title = f"{method.frontend.name} {machine} {set_name}"
             with selection.ui.progress(title, len(store.clips)) as progress, selection.workspace.lock(folder):
                 tally = Tally(progress)
@@ -105,6 +105,17 @@ class ClipData:
                 )
             self.worked += tally.count
         return features
+
+    def has_features(self) -> bool:
+        """Whether `features` has nothing to compute; told without a front end."""
+        frontend = self._selection.traits(self._method).frontend
+        return all(
+            is_cached(store, frontend, self._method.channel, self._folder(set_name, machine))
+            for machine, set_name, store in self._stores
+        )
+
+    def _folder(self, set_name: str, machine: str) -> Path:
+        return self._selection.workspace.store(self._selection.edition.name, set_name, machine) / "features"
 
     @cached_property
     def _labels(self) -> tuple[np.ndarray, list[str]]:
@@ -146,7 +157,7 @@ def run(selection: Selection) -> list[Done]:
         for member in selection.members:
             method = selection.method(member, machine)
             data = ClipData(selection, method, (machine,))
-            if VIEWS[method.view.name].needs_features:  # type: ignore[attr-defined]
+            if selection.traits(method).needs_features and not data.has_features():
                 data.features  # noqa: B018 - computed for the cache
             worked += data.worked
         folder = selection.workspace.root / "store" / selection.edition.name

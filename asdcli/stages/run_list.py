@@ -19,6 +19,7 @@ from asdcli.stages.features import MachineStores
 from asdcli.stages.runs import find_run
 from asdcli.stages.selection import Selection
 from asdcli.stages.train import ABOUT
+from asdcli.stages.traits import CodeNotRunError
 from asdcli.ui import Ui
 from asdcli.workspace.made import Made
 from asdcli.workspace.places import Workspace
@@ -42,8 +43,9 @@ class _NoDataError(AsdError):
 
 @dataclass(frozen=True)
 class ListedRun:
-    """One run on disk. state: `fresh` (a command would find it), `stale`, `unfinished`, `no data` (nobody can tell), or
-    `older layout`, which this version neither reads nor touches. why: in words. changed: in seconds since 1970.
+    """One run on disk. state: `fresh` (a command would find it), `stale`, `unfinished`, `no data` and `not checked`
+    (nobody can tell), or `older layout`, which this version neither reads nor touches. why: in words. changed: in
+    seconds since 1970.
     """
 
     run: str
@@ -100,6 +102,8 @@ def _state(workspace: Workspace, folder: Path) -> tuple[str, str]:
         changed = ["clips"]
     except _NoDataError as error:
         return "no data", str(error)
+    except CodeNotRunError as error:
+        return "not checked", str(error)
     except AsdError as error:
         return "stale", str(error)
     if changed:
@@ -127,6 +131,7 @@ def _changed(workspace: Workspace, about: dict[str, Any]) -> list[str]:
         seed=about["seed"],
         device_choice="cpu",
         profile=about["profile"],
+        run_code=False,
     )
     today = find_run(selection, about["member"], about["group"], _stores_as_they_are).parts
     return [part for part in CHANGED if today[part] != about["parts"][part]]

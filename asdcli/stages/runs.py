@@ -13,14 +13,10 @@ from typing import Any
 
 from asdcli.audio import features as cache
 from asdcli.download.weights import load_weights
-from asdcli.nn.backbones import BACKBONES
-from asdcli.recipe.components import check, code_digest
 from asdcli.recipe.schema import Method
-from asdcli.stages.describe import components, published_weights
 from asdcli.stages.features import MachineStores, open_stores
 from asdcli.stages.selection import Selection
-from asdcli.training.tasks import TASKS
-from asdcli.training.views import VIEWS
+from asdcli.stages.traits import Traits
 from asdcli.workspace.checksums import remembered_sha256
 from asdcli.workspace.made import digest
 from asdcli.workspace.places import Workspace
@@ -65,45 +61,28 @@ def find_run(
     machines = selection.groups(member)[group]
     method = selection.method(member, group if group in machines else None)
     clips = [stores(selection, machine).training_fingerprint for machine in machines]
-    parts = _parts(selection, method, clips)
+    parts = _parts(selection, selection.traits(method), clips)
     family = selection.workspace.runs(selection.label, selection.edition.name, member, group, selection.seed)
     return Run(member, group, machines, method, family / digest(parts)[:12], parts)
 
 
-def _parts(selection: Selection, method: Method, clips: list[list[str]]) -> dict[str, Any]:
+def _parts(selection: Selection, traits: Traits, clips: list[list[str]]) -> dict[str, Any]:
     """All that changes the weights, and nothing else. clips: the fingerprints of each machine's training clips."""
     return {
-        "recipe": _settings(method),
-        "code": {
-            f"{kind} {component.name}": code_digest(registry[component.name])
-            for path, registry, kind, component in components(method)
-            if path[0] not in ("detectors", "threshold")  # which read what a training made
-        },
+        "recipe": traits.settings,
+        "code": traits.code,
         "numbers": {"training": TRAINING, "features": cache.FORMAT},
-        "weights": _weights(selection.workspace, method),
+        "weights": _weights(selection.workspace, traits),
         "clips": digest(clips),
         "seed": selection.seed,
     }
 
 
-def _settings(method: Method) -> dict[str, Any]:
-    """What the recipe says of training. Options of the view that only cut clips to be embedded are left out, and the
-    path of a weight file, whose content counts.
-    """
-    settings = method.training()
-    tasks = [(TASKS[phase.task.name], check(TASKS, "task", phase.task)) for phase in method.phases.values()]
-    if not any(task.learns_from_whole_clips(**params) for task, params in tasks):  # type: ignore[attr-defined]
-        for option in VIEWS[method.view.name].embedding_options:  # type: ignore[attr-defined]
-            settings["view"].pop(option, None)
-    settings["model"].pop("weights", None)
-    return settings
-
-
-def _weights(workspace: Workspace, method: Method) -> str:
+def _weights(workspace: Workspace, traits: Traits) -> str:
     """What the network starts from: the SHA-256 of published weights or of a file, or `random`."""
-    if name := published_weights(method):
-        return load_weights(name).sha256
-    given = str(check(BACKBONES, "model", method.model).get("weights", "random"))
-    if given == "random":
-        return given
-    return remembered_sha256(Path(given).expanduser(), workspace.root / ".sha256.json") or given
+    if traits.published:
+        return load_weights(traits.published).sha256
+    if traits.weights == "random":
+        return traits.weights
+    given = Path(traits.weights).expanduser()
+    return remembered_sha256(given, workspace.root / ".sha256.json") or traits.weights

@@ -6,6 +6,8 @@ score against a bank without it, in the same form: thresholds and score normalis
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,6 @@ from asdcli.audio.clips import ClipTable
 from asdcli.audio.units import clip_name, units_of
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import decision_name, score_name, write_values
-from asdcli.detection.detectors import DETECTORS
-from asdcli.detection.thresholds import THRESHOLDS
-from asdcli.recipe.components import code_digest
 from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import embed
 from asdcli.stages.embed import Embedded, load_embedded
@@ -35,27 +34,8 @@ def run(selection: Selection) -> list[Done]:
     for member in selection.members:
         for machine in selection.machines:
             method = selection.method(member, machine)
-            source = embed.embedding_folder(selection, member, machine)
-            embedded: Embedded | None = None
-            for name, detector in method.detectors.items():
-                folder = score_folder(selection, member, name)
-                made_from = digest(
-                    {
-                        "embeddings": Made(source).fingerprint(),
-                        "detector": detector.model_dump(mode="json"),
-                        "threshold": method.threshold.model_dump(mode="json"),
-                        "code": [code_digest(DETECTORS[detector.name]), code_digest(THRESHOLDS[method.threshold.name])],
-                        "numbers": {"scoring": SCORING},
-                    }
-                )
-                with selection.workspace.lock(folder):
-                    fresh = Made(folder).is_fresh(made_from, machine)
-                    if not fresh:
-                        embedded = embedded or load_embedded(source, selection.sets_of(machine))
-                        labels = _labels(selection, member, machine) if _needs_labels(detector) else None
-                        files = _score(selection.edition, method, detector, embedded, labels, folder)
-                        Made(folder).write(made_from, files, machine)
-                done.append(Done(f"{member}/{name} {machine}", str(folder), fresh))
+            scoring = _Scoring(selection, member, machine, method)
+            done += [scoring.bring_up_to_date(name, detector) for name, detector in method.detectors.items()]
     return done
 
 
@@ -63,18 +43,58 @@ def score_folder(selection: Selection, member: str, detector: str) -> Path:
     return selection.workspace.scores(selection.label, selection.edition.name, member, detector, selection.seed)
 
 
-def _needs_labels(detector: Detector) -> bool:
-    return getattr(DETECTORS[detector.name], "needs_labels", False)
+@dataclass(frozen=True)
+class _Scoring:
+    """The scores of a member on a machine, detector by detector, from embeddings that are read once."""
 
+    selection: Selection
+    member: str
+    machine: str
+    method: Method
 
-def _labels(selection: Selection, member: str, machine: str) -> np.ndarray:
-    """Class numbers of the machine's clips, in the order of its embeddings: as in training, which may have been over
-    the clips of several machines.
-    """
-    group, machines = next((name, found) for name, found in selection.groups(member).items() if machine in found)
-    method = selection.method(member, group if group in machines else None)
-    data = ClipData(selection, method, machines)
-    return data.labels[data.clips.machine == machine]
+    def bring_up_to_date(self, name: str, detector: Detector) -> Done:
+        folder = score_folder(self.selection, self.member, name)
+        traits = self.selection.traits(self.method).detectors[name]
+        made_from = digest(
+            {
+                "embeddings": Made(self._source).fingerprint(),
+                "detector": detector.model_dump(mode="json"),
+                "threshold": self.method.threshold.model_dump(mode="json"),
+                "code": traits["code"],
+                "numbers": {"scoring": SCORING},
+            }
+        )
+
+        def make() -> None:
+            labels = self._labels if traits["needs_labels"] else None
+            files = _score(self.selection.edition, self.method, detector, self._embedded, labels, folder)
+            Made(folder).write(made_from, files, self.machine)
+
+        fresh = self.selection.workspace.bring_up_to_date(
+            folder, lambda: Made(folder).is_fresh(made_from, self.machine), make
+        )
+        return Done(f"{self.member}/{name} {self.machine}", str(folder), fresh)
+
+    @property
+    def _source(self) -> Path:
+        return embed.embedding_folder(self.selection, self.member, self.machine)
+
+    @cached_property
+    def _embedded(self) -> Embedded:
+        return load_embedded(self._source, self.selection.sets_of(self.machine))
+
+    @cached_property
+    def _labels(self) -> np.ndarray:
+        """Class numbers of the machine's clips, in the order of its embeddings: as in training, which may have been
+        over the clips of several machines.
+        """
+        selection, machine = self.selection, self.machine
+        group, machines = next(
+            (name, found) for name, found in selection.groups(self.member).items() if machine in found
+        )
+        method = selection.method(self.member, group if group in machines else None)
+        data = ClipData(selection, method, machines)
+        return data.labels[data.clips.machine == machine]
 
 
 def _score(

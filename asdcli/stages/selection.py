@@ -11,8 +11,9 @@ from asdcli.errors import UserError, unknown
 from asdcli.recipe.loading import Recipe
 from asdcli.recipe.schema import Method
 from asdcli.stages.choices import choose_edition, choose_recipe
-from asdcli.stages.describe import check_components
+from asdcli.stages.describe import plugins
 from asdcli.stages.overlays import running, warn_of_unread, warn_of_unused
+from asdcli.stages.traits import MEMORY, Memory, Traits
 from asdcli.ui import Ui
 from asdcli.workspace.places import SETS, Workspace
 
@@ -44,6 +45,7 @@ class Selection:
     seed: int = 0
     device_choice: str = "auto"
     profile: str = "full"
+    run_code: bool = True  # that the recipe names; without it, `traits` may raise CodeNotRunError
 
     @property
     def label(self) -> str:
@@ -64,12 +66,28 @@ class Selection:
         """The stores that a command has opened, by machine: the same for all members and stages."""
         return {}
 
+    @cached_property
+    def _methods(self) -> dict[tuple[str, str | None], tuple[Method, list[str]]]:
+        return {}
+
+    @cached_property
+    def _memory(self) -> Memory:
+        return Memory(self.workspace.root / MEMORY)
+
     def method(self, member: str, machine: str | None) -> Method:
         """What runs for a machine; for none, what is the same for all."""
         return self._running(member, machine)[0]
 
+    def traits(self, method: Method) -> Traits:
+        """What the components of a method say of themselves; it is checked first if that is not known yet."""
+        return self._memory.traits(method, self.run_code)
+
     def _running(self, member: str, machine: str | None) -> tuple[Method, list[str]]:
-        return running(self.recipe, machine=machine, member=member, edition=self.edition.name, profile=self.profile)
+        key = member, machine
+        if key not in self._methods:
+            edition, profile = self.edition.name, self.profile
+            self._methods[key] = running(self.recipe, machine=machine, member=member, edition=edition, profile=profile)
+        return self._methods[key]
 
     def groups(self, member: str) -> dict[str, tuple[str, ...]]:
         """Which machines share one network: name of the group to its machines.
@@ -82,10 +100,11 @@ class Selection:
 
     def check(self) -> None:
         """Refuse what cannot run, and say which of the machines' files, or what of them, is not used."""
-        for member in self.members:
-            check_components(self.recipe, self.method(member, None))
-            for machine in self.machines:
-                check_components(self.recipe, self.method(member, machine))
+        methods = [self.method(member, machine) for member in self.members for machine in (None, *self.machines)]
+        if files := {str(plugin.file): None for method in methods for plugin in plugins(method)}:
+            self.ui.say(f"The recipe runs code of its own: {', '.join(files)}")
+        for method in methods:
+            self.traits(method)
         warn_of_unread(self.workspace, self.ui, self.recipe)
         for machine in self.machines:
             unused = [key for member in self.members for key in self._running(member, machine)[1]]

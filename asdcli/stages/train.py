@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from asdcli.download.transport import Line
 from asdcli.download.weights import bring_weights, load_weights
@@ -17,12 +16,12 @@ from asdcli.recipe.schema import Method
 from asdcli.stages.features import ClipData
 from asdcli.stages.runs import Run, find_run
 from asdcli.stages.selection import Done, Selection
-from asdcli.training.run import train
-from asdcli.training.views import VIEWS
-from asdcli.training.views.view import View
-from asdcli.training.watch import Watch, rows_to_watch
 from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made
+
+if TYPE_CHECKING:
+    from asdcli.training.views.view import View
+    from asdcli.training.watch import Watch
 
 WEIGHTS = "weights.safetensors"
 ABOUT = "run.json"
@@ -43,14 +42,13 @@ def run(selection: Selection) -> list[Done]:
     A training that fails does not stop the others; at the end a TrainingError names those that failed. What stops all
     of them is raised as it is.
     """
-    device = selection.device  # announced before anything else
     done: list[Done] = []
     failed: dict[str, list[str]] = {}
     wrong: list[AsdError] = []
     for member in selection.members:
         for group in selection.groups(member):
             try:
-                done.append(_bring_up_to_date(selection, find_run(selection, member, group), device))
+                done.append(_bring_up_to_date(selection, find_run(selection, member, group)))
             except AsdError as error:
                 if str(error) not in map(str, wrong):  # what is wrong for all machines is said once
                     selection.ui.warn(f"{member} {group}: {error} {error.hint}")
@@ -65,11 +63,11 @@ def run(selection: Selection) -> list[Done]:
     return done
 
 
-def _bring_up_to_date(selection: Selection, run: Run, device: torch.device) -> Done:
-    with selection.workspace.lock(run.folder):
-        fresh = Made(run.folder).is_fresh(run.made_from)
-        if not fresh:
-            _train(selection, run, device)
+def _bring_up_to_date(selection: Selection, run: Run) -> Done:
+    def is_fresh() -> bool:
+        return Made(run.folder).is_fresh(run.made_from)
+
+    fresh = selection.workspace.bring_up_to_date(run.folder, is_fresh, lambda: _train(selection, run))
     return Done(run.title, str(run.folder), fresh)
 
 
@@ -87,6 +85,8 @@ def make_watch(selection: Selection, method: Method, data: ClipData, view: View)
 
     view: that of the training clips, which tells whether the loss goes by the classes of clips.
     """
+    from asdcli.training.watch import Watch, rows_to_watch
+
     by_class = getattr(view, "classes", 0) > 0 and getattr(view, "clip_classes", True)
     rows = rows_to_watch(data.clips, method.watch_clips, data.labels if by_class else None)
     return Watch(make_view(selection, method, data, rows)) if len(rows) else None
@@ -94,14 +94,19 @@ def make_watch(selection: Selection, method: Method, data: ClipData, view: View)
 
 def make_view(selection: Selection, method: Method, data: ClipData, rows: np.ndarray) -> View:
     """The recipe's view of some rows of a clip table."""
+    from asdcli.training.views import VIEWS
+
     view: View = build(VIEWS, "view", method.view, data, rows, selection.device)
     return view
 
 
-def _train(selection: Selection, run: Run, device: torch.device) -> None:
+def _train(selection: Selection, run: Run) -> None:
+    import torch
     from safetensors.torch import save
 
-    method, folder = run.method, run.folder
+    from asdcli.training.run import train
+
+    method, folder, device = run.method, run.folder, selection.device
     data = ClipData(selection, method, run.machines)
     view = training_view(selection, method, data)
     write_atomic(folder / ABOUT, json.dumps(_about(selection, run), indent=1).encode())

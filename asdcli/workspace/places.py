@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -88,6 +89,19 @@ class Workspace:
             write_atomic(self.root / ".last.json", json.dumps({**now, **used}, indent=1).encode())
 
     # --- one at a time --------------------------------------------------------------------------------------------
+
+    def bring_up_to_date(self, folder: Path, is_fresh: Callable[[], bool], make: Callable[[], None]) -> bool:
+        """Make what lies in `folder` unless it is fresh; returns whether it was.
+
+        While it is made the folder is held against other processes. Only then: a fresh result costs no lock.
+        """
+        if is_fresh():
+            return True
+        with self.lock(folder):
+            fresh = is_fresh()  # another process may have made it in the meantime
+            if not fresh:
+                make()
+        return fresh
 
     def lock(self, folder: Path) -> AbstractContextManager[None]:
         """Holds `folder` against other asd processes."""

@@ -18,7 +18,7 @@ import torch
 from helpers import REPOSITORY, write_clip
 
 from asdcli.audio.clips import ClipTable
-from asdcli.audio.features import Features, cached_features, feature_key
+from asdcli.audio.features import Features, cached_features, described, feature_key
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.packing import build_store
 from asdcli.audio.store import Store
@@ -72,7 +72,7 @@ def named(name: str, **params: Any) -> Component:
 
 
 def only_file(folder: Path) -> Path:
-    (path,) = folder.iterdir()
+    (path,) = folder.glob("*.f32")
     return path
 
 
@@ -131,34 +131,38 @@ def parameters(name: str) -> Iterator[tuple[str, Any, Any]]:
             yield parameter.name, parameter.default, another(parameter.default, hints[parameter.name])
 
 
+def key_of(store: Store, frontend: Component, channel: int | str) -> str:
+    return feature_key(store, described(frontend), channel)
+
+
 @pytest.mark.parametrize(("name", "key"), [(name, key) for name in FRONTENDS for key, *_ in parameters(name)])
 def test_every_parameter_is_in_the_key(name: str, key: str, store: Store) -> None:
     default, other = next((default, other) for each, default, other in parameters(name) if each == key)
-    plain = feature_key(store, named(name), 0)
-    assert feature_key(store, named(name, **{key: other}), 0) != plain
-    assert feature_key(store, named(name, **{key: default}), 0) == plain  # written out or not is no difference
+    plain = key_of(store, named(name), 0)
+    assert key_of(store, named(name, **{key: other}), 0) != plain
+    assert key_of(store, named(name, **{key: default}), 0) == plain  # written out or not is no difference
 
 
 def test_front_end_channel_and_store_are_in_the_key(store: Store, tmp_path: Path) -> None:
-    keys = {feature_key(store, named(name), 0) for name in FRONTENDS}
+    keys = {key_of(store, named(name), 0) for name in FRONTENDS}
     assert len(keys) == len(FRONTENDS)
-    keys |= {feature_key(store, named("logmel"), channel) for channel in (1, "mean", "difference")}
-    keys.add(feature_key(pack(tmp_path, seed=1), named("logmel"), 0))
+    keys |= {key_of(store, named("logmel"), channel) for channel in (1, "mean", "difference")}
+    keys.add(key_of(pack(tmp_path, seed=1), named("logmel"), 0))
     assert len(keys) == len(FRONTENDS) + 4
 
 
 def test_nothing_else_is_in_the_key(store: Store, tmp_path: Path) -> None:
-    plain = feature_key(store, named("logmel", n_fft=512, power=2.0), 0)
-    assert feature_key(store, named("logmel", power=2, n_fft=512), 0) == plain  # order, and 2 for 2.0
-    assert feature_key(store, named("logmel", n_fft="512", power="2e0"), 0) == plain
-    assert feature_key(store, Component.model_validate("stft"), 0) == feature_key(store, named("stft"), 0)
+    plain = key_of(store, named("logmel", n_fft=512, power=2.0), 0)
+    assert key_of(store, named("logmel", power=2, n_fft=512), 0) == plain  # order, and 2 for 2.0
+    assert key_of(store, named("logmel", n_fft="512", power="2e0"), 0) == plain
+    assert key_of(store, Component.model_validate("stft"), 0) == key_of(store, named("stft"), 0)
     elsewhere = pack(tmp_path)
-    assert feature_key(elsewhere, named("logmel"), 0) == feature_key(store, named("logmel"), 0)
+    assert key_of(elsewhere, named("logmel"), 0) == key_of(store, named("logmel"), 0)
 
 
 def test_features_of_different_keys_live_side_by_side(compute: Callable[..., Features], tmp_path: Path) -> None:
     made = [compute(), compute(channel=1), compute(named("stft")), compute(named("logmel", n_mels=64))]
-    assert len({features.fingerprint for features in made}) == len(list((tmp_path / "cache").iterdir())) == 4
+    assert len({features.fingerprint for features in made}) == len(list((tmp_path / "cache").glob("*.f32"))) == 4
     assert not np.array_equal(made[0].frames, made[1].frames)
     assert made[3].frames.shape[1] == 64
 
@@ -249,4 +253,4 @@ def test_two_processes_at_once_agree(tmp_path: Path) -> None:
     answers = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert answers[0] == answers[1] != ""
-    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".f32"]
+    assert sorted(path.suffix for path in (tmp_path / "cache").iterdir()) == [".f32", ".json"]

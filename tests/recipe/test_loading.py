@@ -83,7 +83,7 @@ def resolve_all(recipe: Recipe) -> list[tuple[tuple[str | None, ...], Method]]:
     found = []
     for member, machine, edition, profile in itertools.product(recipe.header.members, machines, editions, profiles):
         method = recipe.resolve(member=member, machine=machine, edition=edition, profile=profile)
-        check_components(recipe, method)
+        check_components(method)
         found.append(((member, machine, edition, profile), method))
     return found
 
@@ -311,7 +311,7 @@ def refused(folder: Path, **chosen: str) -> str:
 
     def use() -> None:
         recipe = Recipe(folder)
-        check_components(recipe, recipe.resolve(**{"member": "one", **chosen}))
+        check_components(recipe.resolve(**{"member": "one", **chosen}))
 
     with pytest.raises(UserError) as caught:
         use()

@@ -21,7 +21,7 @@ def checked(tmp_path: Path, shipped: str) -> None:
     path.write_text(path.read_text().replace("\ndetectors:\n", ODDS))
     recipe = Recipe(folder)
     for member in recipe.header.members:
-        check_components(recipe, recipe.resolve(member=member))
+        check_components(recipe.resolve(member=member))
 
 
 def test_log_odds_of_classes_that_are_not_of_clips_are_refused(tmp_path: Path) -> None:

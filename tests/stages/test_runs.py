@@ -125,7 +125,7 @@ def test_edited_code_is_another_run_but_comments_are_not(tmp_path: Path) -> None
         space: dict[str, Any] = {}
         exec(compile(text, tmp_path / "network.py", "exec"), space)
         components._file_digest.cache_clear()
-        return components.code_digest(space["net"])
+        return components.code_digest({"net": space["net"]}, components.Component(name="net"))
 
     code = 'def net(x: int) -> int:\n    """Twice."""\n    return 2 * x\n'
     first = digest(code)

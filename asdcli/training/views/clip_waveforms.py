@@ -83,8 +83,7 @@ class PieceCut:
     """
 
     def __init__(self, frontend: Any, frames: int, device: torch.device) -> None:
-        if not hasattr(frontend, "hop_length"):
-            raise ValueError("pieces are cut for front ends with centred frames, logmel and stft")
+        need_centred_frames(frontend)
         self.frontend, self.frames = copy.copy(frontend), frames
         self.subtract_mean = getattr(frontend, "subtract_mean", False)
         self.frontend.subtract_mean = False  # of the clip, not of what is cut from it
@@ -99,6 +98,12 @@ class PieceCut:
     def __call__(self, segments: Tensor) -> Tensor:
         """`[batch, offsets]` to `[batch, features, frames]`."""
         return self.frontend(segments)[..., self._margin : self._margin + self.frames]
+
+
+def need_centred_frames(frontend: Any) -> None:
+    """Raise ValueError for a front end from whose frames no pieces can be cut."""
+    if not hasattr(frontend, "hop_length"):
+        raise ValueError("pieces are cut for front ends with centred frames, logmel and stft")
 
 
 def _full_scale(samples: Tensor) -> Tensor:

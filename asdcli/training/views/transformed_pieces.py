@@ -10,8 +10,9 @@ from torch import Tensor
 
 from asdcli.audio.augment.transformations import add_noise, transformations, transformed_frontend
 from asdcli.audio.frontends import FRONTENDS
+from asdcli.audio.frontends.logmel import LogMel
 from asdcli.audio.frontends.pieces import mean_std
-from asdcli.recipe.components import check
+from asdcli.recipe.components import build, check
 from asdcli.training.views.clip_waveforms import ClipWaveforms, PieceCut, WaveformData
 from asdcli.training.views.view import Batch
 
@@ -54,14 +55,12 @@ class TransformedPieces:
     ) -> None:
         if min(frames, pieces) < 1:
             raise ValueError("frames and pieces must be at least 1")
-        if data.frontend.name != "logmel":
-            raise ValueError(f"it transforms what the front end logmel hears, not {data.frontend.name}")
+        self.input_shape = self.shape(build(FRONTENDS, "front end", data.frontend), frames=frames)
         self.transformations = transformations(pitch_semitones, speed, noise_snr_db)
         self.classes = len(self.transformations)
         params = check(FRONTENDS, "front end", data.frontend)
         frontends = [transformed_frontend(params, one).to(device).eval() for one in self.transformations]
         self._cuts = [PieceCut(frontend, frames, device) for frontend in frontends]
-        self.input_shape = self.shape(frontends[0], frames=frames)
         self.pieces = pieces
         self.clips = data.clips.select(rows)
         self.clip = torch.arange(len(rows))
@@ -77,7 +76,9 @@ class TransformedPieces:
 
     @staticmethod
     def shape(frontend: Any, *, frames: int = 64, **others: object) -> tuple[int, int]:
-        """`(mels, frames)` of one example."""
+        """`(mels, frames)` of one example. Raises ValueError for a front end other than `logmel`."""
+        if not isinstance(frontend, LogMel):
+            raise ValueError(f"it transforms what the front end logmel hears, not {type(frontend).__name__}")
         return frontend.n_features, frames
 
     def batch(self, examples: Tensor, generator: torch.Generator, among: Tensor | None = None) -> Batch:

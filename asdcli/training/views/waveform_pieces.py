@@ -11,7 +11,7 @@ from torch import Tensor
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.frontends.pieces import mean_std, min_max
 from asdcli.recipe.components import build
-from asdcli.training.views.clip_waveforms import ClipWaveforms, PieceCut, WaveformData
+from asdcli.training.views.clip_waveforms import ClipWaveforms, PieceCut, WaveformData, need_centred_frames
 from asdcli.training.views.view import Batch
 
 NORMALISE = {"mean_std": mean_std, "min_max": min_max, "none": lambda pieces: pieces}
@@ -76,7 +76,8 @@ class WaveformPieces:
 
     @staticmethod
     def shape(frontend: Any, *, frames: int = 32, pool: int = 1, **others: object) -> tuple[int, int]:
-        """`(features, frames)` of one example."""
+        """`(features, frames)` of one example. Raises ValueError for a front end whose frames are not centred."""
+        need_centred_frames(frontend)
         return frontend.n_features // pool, frames
 
     def batch(self, examples: Tensor, generator: torch.Generator, among: Tensor | None = None) -> Batch:

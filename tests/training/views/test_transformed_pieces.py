@@ -180,5 +180,5 @@ def test_impossible_settings(params: dict[str, Any], says: str) -> None:
 
 
 def test_another_front_end_is_refused() -> None:
-    with pytest.raises(ValueError, match="logmel hears, not stft"):
+    with pytest.raises(ValueError, match="logmel hears, not Stft"):
         pieces(replace(sounds(), frontend=toys.SHORT_STFT))
