@@ -14,7 +14,7 @@ from asdcli.errors import UserError
 
 if TYPE_CHECKING:
     from asdcli.challenge.editions.edition import Edition
-    from asdcli.scores.aligned import Norm
+    from asdcli.recipe.schema import Norm
     from asdcli.scores.folders import ScoreFolder
     from asdcli.scores.shares import Choice
     from asdcli.scores.weighing import Worth
@@ -33,6 +33,9 @@ EXAMPLE = (
     "Examples: `asd ensemble --grid` · `asd ensemble --system mse` · `asd ensemble DIR_A DIR_B --norm none` · "
     "`asd ensemble EVAL_A EVAL_B --weights fused/weights.yaml`"
 )
+
+
+HELD_OUT = "held out (weights found on the other machines)"
 
 
 def register(app: typer.Typer) -> None:
@@ -66,7 +69,7 @@ def ensemble(
         typer.Option(
             help="Normalise each machine and section by the mean and deviation of its training clips, or by ranks "
             "among them; the same by test clips (against the rules on evaluation sets); or not. Left out: as the "
-            "weights file says, or train."
+            "weights file or the recipe's system says, or train."
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write. Left out: ensembles/ under the root.")] = None,
@@ -101,7 +104,10 @@ def ensemble(
         )  # fmt: skip
         detector = None
         if system is not None:
-            choice, detector = named_system(selection, system)
+            choice, of_system, detector = named_system(selection, system)
+            if norm is None and of_system != used_norm:
+                output.ui.say(f"Normalisation: {of_system} (as system {system} of the recipe says)")
+                used_norm = of_system
         fused, systems = fuse_recipe(selection, choice, used_norm, out or ensemble_folder(selection, system), detector)
         edition = selection.edition
     if not output.json(_document(fused, grid)):
@@ -174,6 +180,8 @@ def _document(fused: Fused, grid: bool) -> dict[str, Any]:
         document |= {"grid": worth and worth.chosen, "held_out": worth and worth.held_out}
     elif len(set(fused.shares.common.values())) > 1 or own:
         document["score"] = worth and worth.chosen
+        if worth and worth.held_out is not None:
+            document["held_out"] = worth.held_out
     document |= {"weights": dict(fused.shares.common), "out": str(fused.out)}
     document |= {"oracle": fused.shares.oracle, "normalisation": fused.norm, "systems": worth and worth.systems}
     if own:
@@ -199,7 +207,7 @@ def _draw(output: Output, edition: Edition, fused: Fused, systems: list[str], gr
         output.text(f"Not evaluated: {fused.not_evaluated}")
     if shares.machines:
         output.text(_whose_weights(fused))
-    if grid and worth:
+    if worth and (grid or worth.held_out is not None):
         output.text(_verdict(worth))
     output.text(f"Score and decision files: {fused.out}/{{{','.join(fused.sets)}}}")
     output.text(f"Weights: {fused.out / 'weights.yaml'}")
@@ -213,10 +221,11 @@ def _fusions(worth: Worth | None, oracle: bool, grid: bool) -> dict[str, float |
         return {
             "equal weights": worth.equal,
             "grid optimum (oracle)": worth.chosen,
-            "held out (weights found on the other machines)": worth.held_out,
+            HELD_OUT: worth.held_out,
         }
     plain = {} if worth.chosen == worth.equal else {"equal weights": worth.equal}
-    return {**plain, "ensemble (oracle)" if oracle else "ensemble": worth.chosen}
+    held_out = {} if worth.held_out is None else {HELD_OUT: worth.held_out}
+    return {**plain, "ensemble (oracle)" if oracle else "ensemble": worth.chosen, **held_out}
 
 
 def _verdict(worth: Worth) -> str:

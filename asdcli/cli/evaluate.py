@@ -153,10 +153,11 @@ def _draw_table(output: Output, title: str, evaluation: Evaluation, columns: dic
     output.table(title, ("machine", "section", *(columns[name] for name in names)), cells, rules)
 
 
-def _number(value: float | None, name: str) -> str:
+def _number(value: float | None, name: str, sign: str = "") -> str:
+    """In percent, but for the separability, which is in units of the score."""
     if value is None or math.isnan(value):
         return ""
-    return f"{value:.3g}" if name == "separability" else f"{100 * value:.2f}"
+    return f"{value:{sign}.3g}" if name == "separability" else f"{100 * value:{sign}.2f}"
 
 
 def _verdict(evaluation: Evaluation) -> str:
@@ -214,14 +215,17 @@ def _draw_comparison(output: Output, comparison: Comparison) -> None:
         (
             machine,
             {**RANKING, **DECISIONS}.get(metric, metric),
-            f"{100 * published:.2f}",
-            "" if ours is None else f"{100 * ours:.2f}",
-            "" if ours is None else f"{100 * (ours - published):+.2f}",
+            _number(published, metric),
+            _number(ours, metric),
+            "" if ours is None else _number(ours - published, metric, "+"),
         )
         for machine, metric, published, ours in comparison.rows
     ]
     title = f"{comparison.system} against {comparison.source}, in %"
-    output.table(title, ("machine", "metric", "published", "ours", "difference"), rows)
+    if rows:
+        output.table(title, ("machine", "metric", "published", "ours", "difference"), rows)
+    else:
+        output.text(f"{title}:")
     if comparison.official:
         published, ours = (100 * score for score in comparison.official)
         interval = (

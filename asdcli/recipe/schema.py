@@ -16,6 +16,8 @@ Channel = Annotated[
 ]
 Overlay = dict[str, Any]
 Weight = Annotated[float, Field(gt=0)]
+Norm = Literal["train", "rank", "test", "test-rank", "none"]
+"""What a fusion normalises scores by: training or test clips, by mean and deviation or by rank; or plain scores."""
 
 
 class Strict(Checked):
@@ -97,12 +99,15 @@ class Method(Strict):
 class Fusion(Strict):
     """How a system of the recipe is fused: weights of `member/detector` scores, or the `best` so many on the dev set.
 
-    With `best`, a `detector` narrows the choice to its scores. `oracle` when test labels chose, as they do with `best`.
+    With `best`, a `detector` narrows the choice to its scores, and `per: machine` chooses for each machine type.
+    `oracle` when test labels chose, as they do with `best`.
     """
 
     weights: dict[str, Weight] = Field(default_factory=dict)
     best: int | None = Field(None, ge=1)
+    per: Literal["all", "machine"] = "all"
     detector: str | None = None
+    normalisation: Norm = "train"
     oracle: bool = False
 
     @model_validator(mode="after")
@@ -111,13 +116,15 @@ class Fusion(Strict):
             raise ValueError("a system has either weights or best")
         if self.detector is not None and self.best is None:
             raise ValueError("detector goes with best; weights name member/detector")
+        if self.per == "machine" and self.best is None:
+            raise ValueError("per goes with best; weights are the same for all machines")
         if self.best is not None and not self.oracle:
             raise ValueError("best is chosen with test labels and needs oracle: true")
         return self
 
 
 class Published(Strict):
-    """Numbers printed by somebody, in fractions: machine to metric to value."""
+    """Numbers printed by somebody: machine to metric to value, in fractions; `separability` in units of the score."""
 
     edition: str
     set: Literal["dev", "eval"]

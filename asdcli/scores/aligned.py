@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from asdcli.challenge.editions.scorefiles import Unit
 from asdcli.errors import UserError
+from asdcli.recipe.schema import Norm
 from asdcli.scores.folders import ScoreFolder, Values
 from asdcli.scores.normalisation import Normalisation, ranks, z_score
 
-Norm = Literal["train", "rank", "test", "test-rank", "none"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
 BY_TEST_CLIPS = ("test", "test-rank")
 BY_RANK = ("rank", "test-rank")

@@ -14,7 +14,8 @@ import numpy as np
 from asdcli.challenge.editions.scorefiles import Unit, read_values
 from asdcli.detection.thresholds import THRESHOLDS
 from asdcli.recipe.components import Component, build, check
-from asdcli.scores.aligned import BY_RANK, Norm, group_of, in_order
+from asdcli.recipe.schema import Norm
+from asdcli.scores.aligned import BY_RANK, group_of, in_order
 from asdcli.scores.folders import ScoreFolder
 from asdcli.scores.fuse import fuse
 from asdcli.scores.shares import Shares

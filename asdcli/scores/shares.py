@@ -14,8 +14,9 @@ from typing import Any
 import yaml
 
 from asdcli.errors import UserError, unknown
+from asdcli.recipe.schema import Norm
 from asdcli.recipe.yamlfile import Sourced, load_yaml
-from asdcli.scores.aligned import NORMS, Norm
+from asdcli.scores.aligned import NORMS
 from asdcli.workspace.files import write_atomic
 
 FILE = "weights.yaml"
@@ -74,9 +75,13 @@ class Grid:
 
 @dataclass(frozen=True)
 class Best:
-    """Equal shares for so many systems: the best ones by their score on the development set."""
+    """Equal shares for so many systems: the best ones by their score on the development set.
+
+    With `per_machine` those of each machine as well.
+    """
 
     count: int
+    per_machine: bool = False
 
 
 Choice = Shares | Grid | Best | None

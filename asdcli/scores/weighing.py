@@ -10,7 +10,8 @@ import numpy as np
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.truth import DOMAINS, truth_from_names
 from asdcli.errors import UserError
-from asdcli.scores.aligned import Norm, align
+from asdcli.recipe.schema import Norm
+from asdcli.scores.aligned import align
 from asdcli.scores.areas import Trial
 from asdcli.scores.folders import ScoreFolder
 from asdcli.scores.fuse import whole
@@ -25,8 +26,8 @@ MAX_POINTS = 1_000_000
 class Worth:
     """Scores on the development set, the official ones (2020: the mean of AUC and pAUC).
 
-    systems: of each system alone; equal: with equal shares; chosen: with the chosen shares. held_out, after a grid
-    search: when each machine has the shares that are best on all other machines; None where there is one machine only.
+    systems: of each system alone; equal: with equal shares; chosen: with the chosen shares. held_out, where labels
+    chose them: when each machine has the shares that are best on all other machines; None where there is one machine.
     """
 
     systems: dict[str, float]
@@ -70,9 +71,8 @@ def weigh(ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], norm: Norm, 
     if isinstance(choice, Grid):
         return _search(ui, labelled, choice)
     if isinstance(choice, Best):
-        shares = _best_systems(labelled, choice.count)
-    else:
-        shares = choice or equal_shares(labelled.names)
+        return _best_systems(labelled, choice)
+    shares = choice or equal_shares(labelled.names)
     return shares, labelled.worth(shares)
 
 
@@ -98,11 +98,20 @@ def _search(ui: Ui, labelled: Labelled, grid: Grid) -> tuple[Shares, Worth]:
     return shares, labelled.worth(shares, held_out(table, points))
 
 
-def _best_systems(labelled: Labelled, count: int) -> Shares:
+def _best_systems(labelled: Labelled, best: Best) -> tuple[Shares, Worth]:
     """Equal shares for the best systems; of equally good ones the first."""
-    alone = labelled.table(np.eye(len(labelled.names))).official()
-    order = np.argsort(-alone, kind="stable")[:count]
-    return Shares({labelled.names[number]: 1.0 for number in sorted(order.tolist())}, oracle=True)
+    alone = labelled.table(np.eye(len(labelled.names)))
+
+    def on(machines: Sequence[str]) -> dict[str, float]:
+        order = np.argsort(-alone.of(machines).official(), kind="stable")[: best.count]
+        return {labelled.names[number]: 1.0 for number in sorted(order.tolist())}
+
+    machines = alone.machines
+    shares = Shares(on(machines), {m: on([m]) for m in machines} if best.per_machine else {}, oracle=True)
+    if len(machines) < 2:
+        return shares, labelled.worth(shares)
+    others = Shares({}, {machine: on([other for other in machines if other != machine]) for machine in machines})
+    return shares, labelled.worth(shares, labelled.worth(others).chosen)
 
 
 def _kinds(edition: Edition, labels: np.ndarray, domains: np.ndarray) -> np.ndarray | None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import decision_name, score_name, write_values
 from asdcli.errors import UserError
-from asdcli.scores.aligned import BY_TEST_CLIPS, Aligned, Norm, align
+from asdcli.recipe.schema import Norm
+from asdcli.scores.aligned import BY_TEST_CLIPS, Aligned, align
 from asdcli.scores.decisions import Decider, Rules
 from asdcli.scores.folders import ScoreFolder
 from asdcli.scores.fuse import fuse

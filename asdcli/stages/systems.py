@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asdcli.errors import unknown
-from asdcli.scores.aligned import Norm
+from asdcli.recipe.schema import Norm
 from asdcli.scores.decisions import Rules
 from asdcli.scores.folders import ScoreFolder, open_score_folder
 from asdcli.scores.shares import FILE, Best, Choice, Shares, choice_from_dict, read_shares
@@ -111,16 +111,19 @@ def ensemble_folder(selection: Selection, system: str | None = None) -> Path:
     return selection.workspace.ensemble(ensemble.part_name(name, part)) / selection.edition.name
 
 
-def named_system(selection: Selection, name: str) -> tuple[Shares | Best, str | None]:
-    """How the shares of a system of the recipe are chosen, and the detector whose scores alone it takes, if so."""
+def named_system(selection: Selection, name: str) -> tuple[Shares | Best, Norm, str | None]:
+    """How the shares of a system of the recipe are chosen, what normalises its scores, and the detector whose scores
+    alone it takes, if so.
+    """
     systems = selection.recipe.header.systems
     if name not in systems:
         raise unknown(f"system of recipe {selection.recipe.name}", name, systems)
     system = systems[name]
     if system.best is not None:
-        return Best(system.best), system.detector
+        return Best(system.best, system.per == "machine"), system.normalisation, system.detector
     suffix = f" seed_{selection.seed}" if selection.seed else ""
-    return Shares({f"{key}{suffix}": share for key, share in system.weights.items()}, oracle=system.oracle), None
+    shares = Shares({f"{key}{suffix}": share for key, share in system.weights.items()}, oracle=system.oracle)
+    return shares, system.normalisation, None
 
 
 def fuse_recipe(

@@ -167,6 +167,43 @@ def test_the_best_of_one_detector(tree: Path, tmp_path: Path) -> None:
     assert made["weights"] == {"ae/mahalanobis": 1.0}
 
 
+def test_a_system_names_its_normalisation_and_the_command_may_name_another(tree: Path, tmp_path: Path) -> None:
+    shutil.copytree(RECIPES / "baseline_ae", tmp_path / "mine")
+    path = tmp_path / "mine" / "recipe.yaml"
+    both = "{weights: {ae/mse: 1, ae/mahalanobis: 1}, normalisation: none}"
+    path.write_text(path.read_text().replace("systems:\n", f"systems:\n  plain: {both}\n"))
+    recipe = ("--root", tree, "--recipe", path.parent, "--profile", "smoke", "--system", "plain", "--json")
+    made = json.loads(invoke("ensemble", *recipe))
+    assert made["normalisation"] == "none"
+    assert yaml.safe_load((Path(made["out"]) / "weights.yaml").read_text())["normalisation"] == "none"
+    name = "anomaly_score_SynFan_section_00_test.csv"
+    alone = [read_values(found)[1] for found in tree.glob(f"scores/mine@smoke/demo/ae/*/seed_0/dev/{name}")]
+    assert len(alone) == 2
+    fused = read_values(Path(made["out"]) / "dev" / name)[1]
+    np.testing.assert_allclose(fused, np.mean(alone, axis=0), rtol=1e-9)
+    assert json.loads(invoke("ensemble", "--norm", "train", *recipe))["normalisation"] == "train"
+
+
+def test_the_best_of_each_machine(tree: Path, tmp_path: Path) -> None:
+    """Marked as chosen with labels, with the number that they give where they did not choose beside it."""
+    shutil.copytree(RECIPES / "baseline_ae", tmp_path / "mine")
+    path = tmp_path / "mine" / "recipe.yaml"
+    best = "{best: 1, per: machine, normalisation: none, oracle: true}"
+    path.write_text(path.read_text().replace("systems:\n", f"systems:\n  best: {best}\n"))
+    recipe = ("--root", tree, "--recipe", path.parent, "--profile", "smoke", "--system", "best")
+    made = json.loads(invoke("ensemble", *recipe, "--json"))
+    assert made["oracle"] is True
+    assert made["common_weights_for"] == ["SynPump"], "the machine of the evaluation set has no labels to choose by"
+    assert all(sorted(shares.values()) == [0, 1] for shares in made["machine_weights"].values())
+    assert made["machine_weights"].keys() == {"SynBearing", "SynFan"}
+    assert made["score"] >= max(made["systems"].values()) - 1e-12
+    assert made["score"] >= made["held_out"]
+    shown = invoke("ensemble", *recipe)
+    assert "ensemble (oracle)" in shown
+    assert "held out (weights found on the other machines)" in shown
+    assert f"{100 * made['held_out']:.2f}" in shown
+
+
 def test_one_machine_of_folders_that_do_not_hold_the_same(scores: Path) -> None:
     (scores / "two" / score_name(EDITION, Unit("valve", "00"))).unlink()
     with pytest.raises(UserError, match="do not hold the same files: valve section 00"):

@@ -329,7 +329,7 @@ def refused(folder: Path, **chosen: str) -> str:
         (
             "weights",
             "wieghts",
-            "unknown key 'systems.best.wieghts'. Did you mean 'weights'? Known: weights, best, detector, oracle",
+            "unknown key 'systems.best.wieghts'. Did you mean 'weights'? Known: weights, best, per, detector,",
         ),
         (
             "{weights: {one/mse: 1.0, two/mahalanobis: 2.0}}",
@@ -340,6 +340,12 @@ def refused(folder: Path, **chosen: str) -> str:
             "2.0}}",
             "2.0}, detector: mse}",
             "systems.best: detector goes with best; weights name member/detector",
+        ),
+        ("2.0}}", "2.0}, per: machine}", "systems.best: per goes with best; weights are the same for all machines"),
+        (
+            "2.0}}",
+            "2.0}, normalisation: rnak}",
+            "systems.best.normalisation is 'rnak': input should be 'train', 'rank', 'test', 'test-rank' or 'none'",
         ),
         ("source:", "sauce:", "unknown key 'published.0.sauce'. Did you mean 'source'? Known: edition, set,"),
         ("epochs: 100", "epochs: many", "phases.train.epochs is 'many': input should be a valid integer"),

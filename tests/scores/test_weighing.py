@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from asdcli.challenge.editions.edition import Edition, load_edition
 from asdcli.challenge.editions.scorefiles import Unit, read_values, score_name, write_values
 from asdcli.errors import UserError
-from asdcli.scores.aligned import Norm
+from asdcli.recipe.schema import Norm
 from asdcli.scores.folders import ScoreFolder, open_score_folder
 from asdcli.scores.search import best, simplex
 from asdcli.scores.shares import Best, Choice, Grid, Shares, choice_from_dict, choice_to_dict, read_shares
@@ -185,6 +185,51 @@ def test_the_best_systems_share_the_weight(tmp_path: Path) -> None:
     assert fused.shares.oracle
 
 
+def test_the_best_of_each_machine_are_chosen_by_that_machine_and_held_out_by_the_others(tmp_path: Path) -> None:
+    """Each of a, b, c is good at one machine: by its labels it wins there, by those of the others it does not."""
+    edition = load_edition("dcase2023")
+    folders = make_systems(tmp_path, edition)
+    by_machine = run(folders, edition, Best(1, per_machine=True), tmp_path / "own")
+    chosen = {
+        machine: [name for name, share in shares.items() if share]
+        for machine, shares in by_machine.shares.machines.items()
+    }
+    assert chosen == {"ToyCar": ["a"], "fan": ["b"], "gearbox": ["c"]}
+    together = run(folders, edition, Best(1), tmp_path / "together")
+    assert together.shares.machines == {}
+    assert by_machine.shares.common == together.shares.common
+    assert by_machine.shares.oracle
+    assert by_machine.worth is not None
+    assert together.worth is not None
+    assert by_machine.worth.held_out == together.worth.held_out is not None
+    assert by_machine.worth.chosen > together.worth.chosen > together.worth.held_out  # type: ignore[operator]
+    assert by_machine.worth.chosen == pytest.approx(evaluated(tmp_path, edition, by_machine.out), abs=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_held_out_number_is_that_of_the_systems_best_on_the_other_machines(tmp_path: Path, count: int) -> None:
+    edition = load_edition("dcase2023")
+    folders = make_systems(tmp_path, edition, "abcd")
+    machines = [unit.machine for unit in UNITS["dcase2023"]]
+    own = {}
+    for machine in machines:
+        rest = [folder.only([other for other in machines if other != machine]) for folder in folders]
+        own[machine] = dict(run(rest, edition, Best(count), tmp_path / machine).shares.common)
+    shares = Shares({"a": 1.0}, own)
+    expected = evaluated(tmp_path, edition, run(folders, edition, shares, tmp_path / "given").out)
+    found = run(folders, edition, Best(count), tmp_path / "found").worth
+    assert found is not None
+    assert found.held_out == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_best_on_one_machine_have_no_held_out_number(tmp_path: Path) -> None:
+    edition = load_edition("dcase2023")
+    folders = [folder.only(["fan"]) for folder in make_systems(tmp_path, edition)]
+    fused = run(folders, edition, Best(1, per_machine=True), tmp_path / "out")
+    assert fused.worth is not None
+    assert fused.worth.held_out is None
+
+
 def test_a_second_search_is_not_made_and_tells_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     edition = load_edition("dcase2022")
     folders = make_systems(tmp_path, edition)
@@ -232,7 +277,7 @@ def test_impossible_steps(step: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "choice", [None, Grid(0.2, True), Best(3), Shares({"a": 1.0}, {"fan": {"b": 2.0}}, oracle=True)]
+    "choice", [None, Grid(0.2, True), Best(3), Best(1, True), Shares({"a": 1.0}, {"fan": {"b": 2.0}}, oracle=True)]
 )
 def test_a_choice_comes_back_from_its_document(choice: Choice) -> None:
     assert choice_from_dict(choice_to_dict(choice)) == choice

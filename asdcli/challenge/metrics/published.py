@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from asdcli.challenge.editions.counts import clip_count
@@ -11,12 +12,12 @@ from asdcli.challenge.metrics.evaluation import Evaluation, MachineResult
 
 
 def comparable_means(evaluation: Evaluation, machine: MachineResult) -> Mapping[str, float]:
-    """The machine's official means, and the AUC over both domains (`auc_all`) where it has a single section."""
-    values = dict(evaluation.official_means(machine))
+    """The machine's official means, its separability, and the AUC over both domains (`auc_all`) of a single section."""
+    values = {**evaluation.official_means(machine), "separability": machine.separability}
     first, *others = machine.sections.values()
     if not others and "auc_all" in first.metrics:
         values["auc_all"] = first.metrics["auc_all"]
-    return values
+    return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
 def same_data(edition: Edition, evaluation: Evaluation) -> str:

@@ -33,6 +33,8 @@ class WaveformPieces:
         pool: neighbouring features averaged into one: 2 makes 512 of 1024 frequency bins.
         normalise: of each piece by its own values: mean and standard deviation, minimum and maximum, or not.
         mixup_rate_max: share r ~ U[0, mixup_rate_max) of a clip of another class, x = (1 - r) x_a + r x_b; 0 for none.
+        mixup_partners: which of the phase's own clips of another class are mixed in: any, or those of the source domain
+            only, so that a target clip never is (Zhou 2021, phase 2). Clips of unknown domain count as source.
     """
 
     needs_features = False
@@ -49,6 +51,7 @@ class WaveformPieces:
         pool: int = 1,
         normalise: Literal["mean_std", "min_max", "none"] = "mean_std",
         mixup_rate_max: float = 0.0,
+        mixup_partners: Literal["any", "source"] = "any",
     ) -> None:
         self._check(frames, pieces, pool, mixup_rate_max)
         self.frontend = build(FRONTENDS, "front end", data.frontend).to(device).eval()
@@ -56,6 +59,8 @@ class WaveformPieces:
         self.frames, self.pieces, self.pool = frames, pieces, pool
         self.normalise, self.mixup_rate_max = NORMALISE[normalise], mixup_rate_max
         self.clips = data.clips.select(rows)
+        is_target = torch.from_numpy(self.clips.domain == "target")
+        self._may_be_partner = ~is_target if mixup_partners == "source" else torch.ones(len(rows), dtype=torch.bool)
         self.clip = torch.arange(len(rows))
         self.labels = torch.from_numpy(data.labels[rows])
         self.classes = len(data.classes)
@@ -119,9 +124,12 @@ class WaveformPieces:
         return (torch.rand(len(rows), generator=generator, dtype=torch.float64) * count).long()
 
     def _partners(self, rows: Tensor, generator: torch.Generator, among: Tensor) -> Tensor:
-        """For each clip, one of these of another class: classes in proportion to their clips. Where there is none, the
-        clip itself.
+        """For each clip, one of these of another class that may be a partner: classes in proportion to their clips.
+        Where there is none, the clip itself.
         """
+        among = among[self._may_be_partner[among]]
+        if not len(among):
+            return rows
         order = among[torch.argsort(self.labels[among], stable=True)]
         sizes = torch.bincount(self.labels[among], minlength=self.classes)
         ends = torch.cumsum(sizes, 0)

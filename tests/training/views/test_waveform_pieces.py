@@ -11,6 +11,7 @@ import toys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asdcli.audio.clips import ClipTable
 from asdcli.audio.frontends.pieces import mean_std
 from asdcli.errors import UserError
 from asdcli.recipe.components import Component, build
@@ -18,6 +19,7 @@ from asdcli.training.seeds import generator
 from asdcli.training.views import VIEWS
 
 MIXING = toys.pieces(mixup_rate_max=0.5)
+FROM_SOURCE = toys.pieces(mixup_rate_max=0.5, mixup_partners="source")
 
 
 def spectrogram(view: object, data: toys.Sounds, row: int) -> torch.Tensor:
@@ -133,6 +135,39 @@ def test_only_a_phases_own_examples_are_mixed_in(own: set[int], seed: int) -> No
     batch = view.batch(among, generator(seed), among)
     assert batch.rate is not None
     assert (batch.rate[lonely] == 0).all()
+
+
+@settings(max_examples=40)
+@given(st.sets(st.integers(0, 23), min_size=1), st.integers(0, 1000))
+def test_partners_may_be_source_clips_of_other_classes_alone(own: set[int], seed: int) -> None:
+    """Of the phase's own examples; where they hold no such clip, nothing is mixed in."""
+    view, among = FROM_SOURCE, torch.tensor(sorted(own))
+    partners = view._partners(among, generator(seed), among)
+    source = {row for row in own if view.clips.domain[row] == "source"}
+    for row, partner in zip(among.tolist(), partners.tolist(), strict=True):
+        allowed = {other for other in source if view.labels[other] != view.labels[row]}
+        assert partner in (allowed or {row})
+    batch = view.batch(among, generator(seed), among)
+    assert batch.rate is not None
+    assert (batch.rate[partners == among] == 0).all()
+
+
+def test_every_source_clip_of_another_class_is_a_partner_and_unknown_domains_count_as_source() -> None:
+    data = toys.sounds([700] * 8)  # sections 00 and 01 by turns; two source clips, two target clips, and so on
+    columns = {name: getattr(data.clips, name) for name in ("path", "machine", "section", "split", "label")}
+    domains = [*data.clips.domain[:4], "", "", "target", "target"]
+    clips = ClipTable.from_columns({**columns, "domain": domains, "attributes": [{}] * 8})
+    view = toys.pieces(replace(data, clips=clips), mixup_rate_max=0.5, mixup_partners="source")
+    of_target = torch.tensor([2])
+    drawn = {int(view._partners(of_target, generator(step), view.clip)[0]) for step in range(200)}
+    assert drawn == {1, 5}
+
+
+def test_in_a_phase_on_source_clips_the_rule_of_partners_changes_nothing() -> None:
+    own = torch.from_numpy(np.flatnonzero(MIXING.clips.domain == "source"))
+    for step in range(5):
+        one, other = (view.batch(own, generator(step), own) for view in (MIXING, FROM_SOURCE))
+        assert toys.same([one.x, one.other, one.rate], [other.x, other.other, other.rate])
 
 
 def test_a_mixed_piece_is_the_spectrogram_of_the_mixed_waveforms() -> None:
