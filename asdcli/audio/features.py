@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from asdcli.audio.cachefile import damaged, write_note
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.store import Store
 from asdcli.errors import UserError, WorkError
@@ -23,6 +26,8 @@ from asdcli.recipe.components import Component, build, check
 from asdcli.workspace.files import replacing
 
 FORMAT = 2  # of the cache; to be raised when a front end is corrected (2: torchaudio's mel filters)
+log = logging.getLogger("asd")
+
 BATCH_SAMPLES = 1 << 21  # 8 MiB of float32 in, a few times that out: enough for the GPU, not too much for a laptop
 
 
@@ -46,6 +51,11 @@ def feature_key(store: Store, frontend: Component, channel: int | str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
+def cache_file(store: Store, frontend: Component, channel: int | str, folder: Path) -> Path:
+    """Where in a folder of caches the features lie, or would."""
+    return folder / f"{feature_key(store, frontend, channel)}.f32"
+
+
 def cached_features(
     store: Store,
     frontend: Component,
@@ -58,13 +68,23 @@ def cached_features(
     module = build(FRONTENDS, "front end", frontend).to(device).eval()
     counts = _frame_counts(store, module)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    key = feature_key(store, frontend, channel)
-    path = folder / f"{key}.f32"
-    size = int(offsets[-1]) * module.n_features * 4
-    if not (path.is_file() and path.stat().st_size == size):
-        _compute(store, module, channel, offsets, path, device, progress)
+    path = cache_file(store, frontend, channel, folder)
     shape = (int(offsets[-1]), module.n_features)
-    return Features(np.memmap(path, np.float32, "r", shape=shape), offsets, key)
+    frames = _open(path, shape)
+    if frames is not None and damaged(path, frames, offsets):
+        log.warning("The features in %s are not what was written; computed again.", path)
+        frames = None
+    if frames is None:
+        _compute(store, module, channel, offsets, path, device, progress)
+        frames = np.memmap(path, np.float32, "r", shape=shape)
+    return Features(frames, offsets, path.stem)
+
+
+def _open(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """None where there is no file with its note, or one of another size."""
+    if not path.with_suffix(".json").is_file() or not path.is_file() or path.stat().st_size != shape[0] * shape[1] * 4:
+        return None
+    return np.memmap(path, np.float32, "r", shape=shape)
 
 
 def _frame_counts(store: Store, module: Any) -> np.ndarray:
@@ -90,7 +110,7 @@ def _compute(
     progress: Callable[[int], None] | None,
 ) -> None:
     row_bytes = module.n_features * 4
-    done = 0
+    done, crcs = 0, [0] * len(store)
     try:
         # Plain writes, not a memory map: a full disk is then an error to report and not a SIGBUS.
         with replacing(path) as temporary, temporary.open("wb") as file, torch.inference_mode():
@@ -98,10 +118,13 @@ def _compute(
                 features = module(torch.from_numpy(waveforms).to(device)).transpose(1, 2).contiguous().cpu().numpy()
                 for clip, values in zip(indices, features, strict=True):
                     file.seek(int(offsets[clip]) * row_bytes)
-                    file.write(values.astype("<f4", copy=False).tobytes())
+                    content = values.astype("<f4", copy=False).tobytes()
+                    crcs[clip] = zlib.crc32(content)
+                    file.write(content)
                 done += len(indices)
                 if progress:
                     progress(done)
+        write_note(path, crcs)
     except OSError as error:
         needed = int(offsets[-1]) * row_bytes >> 20
         raise WorkError(f"Cannot write the features to {path.parent} ({needed} MB): {error.strerror}.") from error

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
+from asdcli.audio.cachefile import is_as_written
 from asdcli.audio.clips import ClipTable, concat, places, scan_clips
-from asdcli.audio.features import Features, cached_features
-from asdcli.audio.packing import build_store
+from asdcli.audio.features import Features, cache_file, cached_features
+from asdcli.audio.packing import build_store, whole_store
 from asdcli.audio.store import Store
 from asdcli.recipe.schema import Method
 from asdcli.stages.selection import Done, Selection
@@ -90,16 +92,39 @@ class ClipData:
         self.frontend = method.frontend
         self.worked = sum(found.packed for found in opened.values())  # clips decoded or transformed just now
 
+    def _whole(self, machine: str, set_name: str, store: Store) -> Store:
+        """The store, its bytes checked: to be asked for where they are read for work."""
+        workspace, edition = self._selection.workspace, self._selection.edition.name
+        return whole_store(workspace.raw(edition, set_name), store, workspace.store(edition, set_name, machine))
+
+    @cached_property
+    def _whole_stores(self) -> list[Store]:
+        return [self._whole(*place) for place in self._stores]
+
+    def _cache(self, machine: str, set_name: str) -> Path:
+        return self._selection.workspace.store(self._selection.edition.name, set_name, machine) / "features"
+
+    @property
+    def has_features(self) -> bool:
+        """Whether the features of every store are cached, as far as can be told without reading them."""
+        method = self._method
+        return all(
+            is_as_written(cache_file(store, method.frontend, method.channel, self._cache(machine, set_name)))
+            for machine, set_name, store in self._stores
+        )
+
     @cached_property
     def features(self) -> list[Features]:
         """The front end's features of every store, computed where they are not cached."""
         selection, method = self._selection, self._method
         features = []
         for machine, set_name, store in self._stores:
-            folder = selection.workspace.store(selection.edition.name, set_name, machine) / "features"
+            folder = self._cache(machine, set_name)
             title = f"{method.frontend.name} {machine} {set_name}"
             with selection.ui.progress(title, len(store.clips)) as progress, selection.workspace.lock(folder):
                 tally = Tally(progress)
+                if not is_as_written(cache_file(store, method.frontend, method.channel, folder)):
+                    store = self._whole(machine, set_name, store)
                 features.append(
                     cached_features(store, method.frontend, method.channel, folder, selection.device, tally)
                 )
@@ -126,15 +151,18 @@ class ClipData:
     def waveforms(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Samples of the chosen clips end to end, and the length of each.
 
-        int16 as stored when one channel is taken, float32 (full scale 1) for a mix of channels.
+        int16 as stored when one channel is taken, float32 (full scale 1) for a mix of channels, and for all where one
+        clip needs it.
         """
         channel, parts = self._method.channel, []
         for number, clip in places(rows, [len(store) for _, _, store in self._stores]):
-            store = self._stores[number][2]
-            if isinstance(channel, int) and channel < store.channels:
+            store = self._whole_stores[number]
+            if isinstance(channel, int) and channel < store.channels and not store.kinds[clip]:
                 parts.append(store.clip(clip)[:, channel])
             else:
                 parts.append(store.waveform(clip, channel))
+        if len({part.dtype for part in parts}) > 1:
+            parts = [part / np.float32(32768) if part.dtype == np.int16 else part for part in parts]
         return np.concatenate(parts), np.array([len(part) for part in parts])
 
 
@@ -146,7 +174,7 @@ def run(selection: Selection) -> list[Done]:
         for member in selection.members:
             method = selection.method(member, machine)
             data = ClipData(selection, method, (machine,))
-            if VIEWS[method.view.name].needs_features:  # type: ignore[attr-defined]
+            if VIEWS[method.view.name].needs_features and not data.has_features:  # type: ignore[attr-defined]
                 data.features  # noqa: B018 - computed for the cache
             worked += data.worked
         folder = selection.workspace.root / "store" / selection.edition.name

@@ -3,13 +3,44 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 LEFT_BEHIND_S = 24 * 3600  # a temporary file that nobody has touched for so long is of a process that was killed
+
+
+def mark_of(path: str | Path) -> list[int]:
+    """What tells without reading it that a file is the one it was: size, times of change in ns (of its content, and of
+    all that is known of it), inode. Of a file that is not there -1 throughout.
+    """
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return [-1] * 4
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; None for one that is not there, or is no JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def flush(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk itself: a power cut after a rename must not leave it empty."""
+    with contextlib.suppress(PermissionError):  # of folders, where the system does not open them
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextmanager
@@ -22,7 +53,9 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        flush(temporary)
         os.replace(temporary, path)
+        flush(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -17,6 +17,7 @@ import pytest
 import torch
 from helpers import REPOSITORY, write_clip
 
+from asdcli.audio.cachefile import is_as_written
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.features import Features, cached_features, feature_key
 from asdcli.audio.frontends import FRONTENDS
@@ -72,7 +73,7 @@ def named(name: str, **params: Any) -> Component:
 
 
 def only_file(folder: Path) -> Path:
-    (path,) = folder.iterdir()
+    (path,) = folder.glob("*.f32")
     return path
 
 
@@ -101,11 +102,11 @@ def test_a_second_call_reads_what_is_there(compute: Callable[..., Features], tmp
     assert done == sorted(done)
     assert done[-1] == len(LENGTHS)
     path = only_file(tmp_path / "cache")
-    os.utime(path, ns=(0, 0))
+    before = path.stat().st_mtime_ns
     done.clear()
     again = compute(progress=done.append)
     assert done == []
-    assert path.stat().st_mtime_ns == 0
+    assert path.stat().st_mtime_ns == before
     np.testing.assert_array_equal(again.frames, first.frames)
     np.testing.assert_array_equal(again.offsets, first.offsets)
     assert again.fingerprint == first.fingerprint
@@ -158,7 +159,7 @@ def test_nothing_else_is_in_the_key(store: Store, tmp_path: Path) -> None:
 
 def test_features_of_different_keys_live_side_by_side(compute: Callable[..., Features], tmp_path: Path) -> None:
     made = [compute(), compute(channel=1), compute(named("stft")), compute(named("logmel", n_mels=64))]
-    assert len({features.fingerprint for features in made}) == len(list((tmp_path / "cache").iterdir())) == 4
+    assert len({features.fingerprint for features in made}) == len(list((tmp_path / "cache").glob("*.f32"))) == 4
     assert not np.array_equal(made[0].frames, made[1].frames)
     assert made[3].frames.shape[1] == 64
 
@@ -176,6 +177,56 @@ def test_a_cache_of_the_wrong_size_is_computed_again(
     done: list[int] = []
     np.testing.assert_array_equal(compute(progress=done.append).frames, whole)
     assert done[-1] == len(LENGTHS)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: bytes(len(content)),
+        lambda content: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:],
+    ],
+    ids=["zeroed", "one bit"],
+)
+def test_a_cache_of_other_bytes_is_computed_again_and_said(
+    damage: Callable[[bytes], bytes],
+    compute: Callable[..., Features],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    whole = np.array(compute().frames)
+    path = only_file(tmp_path / "cache")
+    kept = path.stat()
+    content = damage(path.read_bytes())
+    with path.open("r+b") as file:  # the same inode, size and time: only the bytes tell
+        file.write(content)
+    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    done: list[int] = []
+    np.testing.assert_array_equal(compute(progress=done.append).frames, whole)
+    assert done[-1] == len(LENGTHS)
+    assert caplog.messages == [f"The features in {path} are not what was written; computed again."]
+
+
+@pytest.mark.parametrize("note", ["[5]", "{", '{"crcs": 5, "mark": []}', "[" * 100_000, ""])
+def test_a_damaged_note_is_not_believed(note: str, compute: Callable[..., Features], tmp_path: Path) -> None:
+    whole = np.array(compute().frames)
+    path = only_file(tmp_path / "cache")
+    path.with_suffix(".json").write_text(note)
+    assert not is_as_written(path)
+    done: list[int] = []
+    np.testing.assert_array_equal(compute(progress=done.append).frames, whole)
+    assert done[-1] == len(LENGTHS)
+    assert is_as_written(path)
+
+
+def test_a_copied_cache_is_read_once_and_taken(compute: Callable[..., Features], tmp_path: Path) -> None:
+    compute()
+    path = only_file(tmp_path / "cache")
+    path.write_bytes(path.read_bytes())
+    assert not is_as_written(path)
+    done: list[int] = []
+    compute(progress=done.append)
+    assert done == []
+    assert is_as_written(path)
 
 
 def test_what_a_killed_process_left_is_not_taken(compute: Callable[..., Features], tmp_path: Path) -> None:
@@ -249,4 +300,4 @@ def test_two_processes_at_once_agree(tmp_path: Path) -> None:
     answers = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert answers[0] == answers[1] != ""
-    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".f32"]
+    assert sorted(path.suffix for path in (tmp_path / "cache").iterdir()) == [".f32", ".json"]
