@@ -30,8 +30,8 @@ _WAVE64 = b"\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"  # of `riff`; the 
 _WAVE64_CHUNK = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _PLAIN = (1, 3, 6, 7, 0xFFFE)  # PCM, float, A-law, mu-law, extensible: formats whose samples need no block to be whole
 _NAMES = """
-    fmt data fact LIST list bext iXML axml chna cue plst smpl inst acid strc PEAK JUNK junk PAD FLLR DISP id3 ID3 _PMX umid
-    cart levl elm1 minf afsp note labl adtl CSET dbmd cset regn link ds64 r64m SyLp wamd guan
+    fmt data fact LIST list bext iXML axml chna cue plst smpl inst acid strc PEAK JUNK junk PAD FLLR DISP id3 ID3 _PMX
+    umid cart levl elm1 minf afsp note labl adtl CSET dbmd cset regn link ds64 r64m SyLp wamd guan
 """
 _CHUNKS = frozenset(name.ljust(4).encode() for name in _NAMES.split())
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")  # what players write behind a file, outside of any container

@@ -13,6 +13,8 @@ from asdcli.audio.clips import ClipTable, concat, places, scan_clips
 from asdcli.audio.features import Features, cache_file, cached_features
 from asdcli.audio.packing import build_store, whole_store
 from asdcli.audio.store import Store
+from asdcli.challenge.editions.clipnames import EXCLUDED
+from asdcli.errors import shown
 from asdcli.recipe.schema import Method
 from asdcli.stages.selection import Done, Selection
 from asdcli.training.labels import class_labels
@@ -70,7 +72,12 @@ def _open_stores(selection: Selection, machine: str) -> MachineStores:
         if unmatched:
             ui.warn(
                 f"{len(unmatched)} files of {machine} ({set_name}) have no name of {edition.name} and are left out, "
-                f"for example {unmatched[0]}"
+                f"for example {shown(unmatched[0])}"
+            )
+        if len(excluded := clips.path[clips.split == EXCLUDED]):
+            ui.warn(
+                f"{len(excluded)} clips of {machine} ({set_name}) lie among the training clips and are labelled "
+                f"anomalous, for example {excluded[0]}: nothing is trained on them."
             )
         with ui.progress(f"pack {machine} {set_name}", len(clips)) as progress:
             tally = Tally(progress)
