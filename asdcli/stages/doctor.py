@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asdcli
+from asdcli.errors import shown
 from asdcli.workspace.places import Workspace
 
 LITTLE_DISK_GB = 20  # one edition's zips, its tree, the store and features together come near this
@@ -81,9 +82,13 @@ def _disk(root: Path) -> Finding:
 
 def _data(workspace: Workspace) -> list[Finding]:
     editions = workspace.editions()
+    found = [
+        Finding("problem", f"data {edition}", f"{name} is linked to {shown(place)}, and that is not there now")
+        for edition in workspace.linked_editions()
+        for name, place in workspace.unplugged(edition).items()
+    ]
     if not editions:
-        return [Finding("note", "data", "none yet: asd download demo")]
-    found = []
+        return found or [Finding("note", "data", "none yet: asd download demo")]
     for edition in editions:
         truth = ", ground truth" if workspace.truth(edition).is_dir() else ""
         found.append(Finding("ok", f"data {edition}", ", ".join(workspace.sets(edition)) + truth))

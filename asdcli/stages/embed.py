@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from asdcli.training.run import build_task
 from asdcli.training.tasks.task import Task
 from asdcli.training.views import VIEWS
 from asdcli.training.views.view import View
-from asdcli.workspace.files import write_atomic
+from asdcli.workspace.files import sweep, write_atomic
 from asdcli.workspace.made import Made, digest
 
 EMBEDDING = 1  # to be raised when this stage makes other embeddings of the same weights than before
@@ -49,10 +49,22 @@ def run(selection: Selection) -> list[Done]:
             with selection.workspace.lock(folder):
                 fresh = Made(folder).is_fresh(made_from)
                 if not fresh:
+                    training.check_weights(selection, run)
                     data = data or ClipData(selection, run.method, run.machines)
                     _embed(selection, run, data, machine, folder, made_from)
+                sweep(folder)
             done.append(Done(f"{run.member} {machine}", str(folder), fresh))
     return done
+
+
+def check_embeddings(selection: Selection, member: str, machine: str) -> None:
+    """Before embeddings are read: make them again if they are not what was written."""
+    folder = embedding_folder(selection, member, machine)
+    made = Made(folder)
+    if name := made.damaged(made.fingerprint() or ""):
+        selection.ui.warn(f"{folder / name} is not what was written; embedded again.")
+        made.forget("all")
+        run(replace(selection, members=(member,), machines=(machine,)))
 
 
 def embedding_folder(selection: Selection, member: str, machine: str) -> Path:

@@ -22,8 +22,9 @@ from asdcli.stages import embed
 from asdcli.stages.embed import Embedded, load_embedded
 from asdcli.stages.features import ClipData
 from asdcli.stages.selection import Done, Selection
+from asdcli.workspace.files import sweep
 from asdcli.workspace.made import Made, digest
-from asdcli.workspace.places import SETS
+from asdcli.workspace.places import SETS, plain_name
 
 SCORING = 1  # to be raised when this stage makes other scores of the same embeddings than before
 
@@ -51,16 +52,60 @@ def run(selection: Selection) -> list[Done]:
                 with selection.workspace.lock(folder):
                     fresh = Made(folder).is_fresh(made_from, machine)
                     if not fresh:
+                        if embedded is None:
+                            embed.check_embeddings(selection, member, machine)
                         embedded = embedded or load_embedded(source, selection.sets_of(machine))
                         labels = _labels(selection, member, machine) if _needs_labels(detector) else None
                         files = _score(selection.edition, method, detector, embedded, labels, folder)
-                        Made(folder).write(made_from, files, machine)
+                        kept = _remove_others(selection, folder, machine, files)
+                        Made(folder).write(made_from, files + kept, machine)
+                    _remove_gone(selection, folder)
+                    sweep(folder)
                 done.append(Done(f"{member}/{name} {machine}", str(folder), fresh))
     return done
 
 
 def score_folder(selection: Selection, member: str, detector: str) -> Path:
     return selection.workspace.scores(selection.label, selection.edition.name, member, detector, selection.seed)
+
+
+def _remove_others(selection: Selection, folder: Path, machine: str, files: list[str]) -> list[str]:
+    """Remove score files of sections that a machine no longer has; returns those of sets that were not worked on."""
+    before = Made(folder).read().get(machine, {}).get("files", [])
+    resting = [name for name in selection.workspace.sets(selection.edition.name) if name not in selection.sets]
+    others = [name for name in before if name not in files]
+    kept = [name for name in others if name.partition("/")[0] in resting and (folder / name).is_file()]
+    _remove(selection, folder, [name for name in others if name not in kept])
+    return kept
+
+
+def _remove_gone(selection: Selection, folder: Path) -> None:
+    """Remove the scores of machines that are in no set of the data any more; not while a set is unplugged."""
+    workspace, edition = selection.workspace, selection.edition.name
+    if workspace.unplugged(edition):
+        return
+    made = Made(folder)
+    raws = [workspace.raw(edition, name) for name in workspace.sets(edition)]
+    for machine, entry in made.read().items():
+        if plain_name(machine) and not any((raw / machine).is_dir() for raw in raws):
+            _remove(selection, folder, entry["files"])
+            made.forget(machine)
+
+
+def _remove(selection: Selection, folder: Path, names: list[str]) -> None:
+    """Of the files that were noted as written here, and of nothing else: notes may be damaged."""
+    there = [name for name in names if _is_score_file(name) and (folder / name).is_file()]
+    if there:
+        selection.ui.warn(
+            f"{len(there)} score files in {folder} are of what is no longer in the data: removed (first: {there[0]})."
+        )
+    for name in there:
+        (folder / name).unlink()
+
+
+def _is_score_file(name: str) -> bool:
+    part, _, file_name = name.partition("/")
+    return part in ("train", *SETS) and plain_name(file_name)
 
 
 def _needs_labels(detector: Detector) -> bool:

@@ -17,11 +17,11 @@ from asdcli.recipe.schema import Method
 from asdcli.stages.features import ClipData
 from asdcli.stages.runs import Run, find_run
 from asdcli.stages.selection import Done, Selection
-from asdcli.training.run import train
+from asdcli.training.run import CHECKPOINT, train
 from asdcli.training.views import VIEWS
 from asdcli.training.views.view import View
 from asdcli.training.watch import Watch, rows_to_watch
-from asdcli.workspace.files import write_atomic
+from asdcli.workspace.files import sweep, write_atomic
 from asdcli.workspace.made import Made
 
 WEIGHTS = "weights.safetensors"
@@ -67,10 +67,26 @@ def run(selection: Selection) -> list[Done]:
 
 def _bring_up_to_date(selection: Selection, run: Run, device: torch.device) -> Done:
     with selection.workspace.lock(run.folder):
-        fresh = Made(run.folder).is_fresh(run.made_from)
+        made = Made(run.folder)
+        fresh = made.is_fresh(run.made_from)
         if not fresh:
+            if name := made.damaged(run.made_from):
+                selection.ui.warn(f"{run.title}: {run.folder / name} is not what was written; trained again.")
+                made.forget("all")
             _train(selection, run, device)
+        sweep(run.folder)
+        (run.folder / CHECKPOINT).unlink(missing_ok=True)
     return Done(run.title, str(run.folder), fresh)
+
+
+def check_weights(selection: Selection, run: Run) -> None:
+    """Before weights are read: train again if they are not what was written."""
+    with selection.workspace.lock(run.folder):
+        made = Made(run.folder)
+        if name := made.damaged(run.made_from):
+            selection.ui.warn(f"{run.title}: {run.folder / name} is not what was written; trained again.")
+            made.forget("all")
+            _train(selection, run, selection.device)
 
 
 def training_view(selection: Selection, method: Method, data: ClipData) -> View:
@@ -124,6 +140,7 @@ def _train(selection: Selection, run: Run, device: torch.device) -> None:
     Made(folder).write(
         run.made_from,
         [WEIGHTS, ABOUT, "recipe.json", "log.jsonl"],
+        checked=[WEIGHTS],
         seed=selection.seed,
         device=device.type,
         torch=torch.__version__,
@@ -131,7 +148,6 @@ def _train(selection: Selection, run: Run, device: torch.device) -> None:
         training_clips=len(view.clips),
         phases=trained.phases,
     )
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
 
 
 def _about(selection: Selection, run: Run) -> dict[str, Any]:

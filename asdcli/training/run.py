@@ -22,6 +22,8 @@ from asdcli.training.views.view import View
 from asdcli.training.watch import Watch
 from asdcli.ui import Ui
 
+CHECKPOINT = "checkpoint.pt"
+
 
 def build_task(method: Method, phase: str, view: View, device: torch.device, seed: int) -> Task:
     """The network and heads of one phase with the initial weights of this seed."""
@@ -67,9 +69,11 @@ def train(
     find_weights: for networks that start from published weights.
     watch: looks at test clips after each epoch, for the run log.
     """
-    checkpoint, log = Checkpoint(folder / "checkpoint.pt", fingerprint), RunLog(folder / "log.jsonl")
+    checkpoint, log = Checkpoint(folder / CHECKPOINT, fingerprint), RunLog(folder / "log.jsonl")
     saved = checkpoint.load()
     log.cut(saved["log_size"] if saved else 0)
+    if checkpoint.damaged:
+        ui.warn(f"{title}: {checkpoint.path} is not as it was saved; training begins anew.")
     if saved:
         ui.say(f"{title}: going on at phase {saved['phase']}, step {saved['at']['step']}")
     names = phases_for(method, view)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from asdcli.workspace.files import write_atomic
+from asdcli.workspace.files import read_json, write_atomic
 
 BLOCK = 1 << 18  # stays in a core's cache between line, checksum and disk
 
@@ -52,10 +52,8 @@ def remembered_sha256(path: Path, memory: Path) -> str:
     Of a file that is gone the last one known, so that what was made of it is still found; empty where none is.
     """
     name = str(path.resolve())
-    try:
-        known = dict(json.loads(memory.read_text()))
-    except (OSError, ValueError, TypeError):
-        known = {}
+    loaded = read_json(memory)
+    known = loaded if isinstance(loaded, dict) else {}
     entry = known[name] if isinstance(known.get(name), dict) else {}
     if not path.is_file():
         return str(entry.get("sha256", ""))

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,22 @@ def mark_of(path: str | Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
+def crc_of(path: Path) -> int:
+    """CRC-32 of a file."""
+    found = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found = zlib.crc32(block, found)
+    return found
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left of any file in a folder; the caller holds the folder's lock."""
+    for left in folder.glob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            left.unlink()
+
+
 def read_json(path: Path) -> Any:
     """What a JSON file holds; None for one that is not there, or is no JSON."""
     try:
@@ -41,6 +58,9 @@ def flush(path: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+_BLOCK = 1 << 20
 
 
 @contextmanager
