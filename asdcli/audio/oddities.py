@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from asdcli.audio.clips import ClipTable
+from asdcli.challenge.editions.clipnames import EXCLUDED
 
 _CLIPPED_SAMPLES = 8  # at full scale, each beside another: fewer may be a loud sound that just reached it
 _FAR_DB, _FAR_FACTOR = 20.0, 2.0  # from the median of a machine, in level and in length ...
@@ -35,8 +36,8 @@ class Measures:
     @classmethod
     def of(cls, rows: Iterable[Sequence[float]]) -> Measures:
         """From what `measure` gives for each clip."""
-        columns = zip(*rows, strict=True)
-        return cls(*(np.array(column, dtype=np.float64) for column in columns))
+        columns = np.array(list(rows), dtype=np.float64).reshape(-1, len(fields(cls))).T
+        return cls(*columns)
 
     def rows(self) -> list[list[float]]:
         """The inverse of `of`, ready for JSON."""
@@ -74,16 +75,22 @@ class Oddity:
 
     def sentence(self, clips: ClipTable) -> str:
         """One sentence that names the machine and the first clips."""
-        paths = clips.path[self.rows].tolist()
-        more = len(paths) - _NAMED
-        named = ", ".join(paths[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-        count = f"{len(paths)} clip{'s' * (len(paths) != 1)}"
-        return f"{count} of {clips.machine[self.rows[0]]} {self.one if len(paths) == 1 else self.many}: {named}."
+        more = len(self.rows) - _NAMED
+        named = ", ".join(clips.path[self.rows[:_NAMED]].tolist()) + (f" and {more} more" if more > 0 else "")
+        return f"{self._told(f' of {clips.machine[self.rows[0]]}')}: {named}."
+
+    def in_full(self, clips: ClipTable) -> str:
+        """All clips, by name."""
+        return f"{self._told()}: {', '.join(clips.path[self.rows].tolist())}"
+
+    def _told(self, of: str = "") -> str:
+        count = len(self.rows)
+        return f"{count} clip{'s' * (count != 1)}{of} {self.one if count == 1 else self.many}"
 
 
 def odd_clips(clips: ClipTable, measures: Measures, hashes: np.ndarray) -> Iterator[Oddity]:
     """Of one machine. hashes: str `[clips]`, equal for equal samples."""
-    silent = measures.peak <= np.where(measures.fine, 0, 1 / 32768)
+    silent = _silent(measures)
     constant = (measures.constant > 0) & ~silent
     sounding = ~silent & ~constant
     up_to = f"beyond full scale, up to {measures.peak.max():.6g}, and"
@@ -98,7 +105,21 @@ def odd_clips(clips: ClipTable, measures: Measures, hashes: np.ndarray) -> Itera
     length = _from_median(np.log2(measures.frames), measures.frames > 0, np.log2(_FAR_FACTOR))
     yield from _those(length < 0, *_is_are("less than half as long as most"))
     yield from _those(length > 0, *_is_are("more than twice as long as most"))
-    yield from same_samples(clips, np.where(sounding, hashes, ""))
+    yield from same_samples(clips, comparable(measures, hashes))
+
+
+def comparable(measures: Measures, hashes: np.ndarray) -> np.ndarray:
+    """The hashes of clips that hold a sound, "" for the others: equal silence is no copy."""
+    return np.where(_silent(measures) | (measures.constant > 0), "", hashes)
+
+
+def _silent(measures: Measures) -> np.ndarray:
+    return measures.peak <= np.where(measures.fine, 0, 1 / 32768)
+
+
+def excluded_clips(clips: ClipTable) -> Iterator[Oddity]:
+    """Those that nothing is trained on."""
+    yield from _those(clips.split == EXCLUDED, *_is_are("among the training clips and labelled anomalous"))
 
 
 def same_samples(clips: ClipTable, hashes: np.ndarray) -> Iterator[Oddity]:

@@ -24,6 +24,7 @@ from asdcli.audio.store import (
     KINDS,
     SAMPLES,
     SAMPLING_RATE_HZ,
+    DamagedStoreError,
     StaleStoreError,
     Store,
     checksum,
@@ -61,7 +62,9 @@ def build_store(
         with locked(Path(f"{out}.lock"), lambda: log.info("Waiting for another process that packs %s.", out)):
             store, why = _fresh(raw, clips, out)  # another process may have packed it in the meantime
             if store is None:
-                _pack(raw, clips, out, progress, workers or os.cpu_count() or 1, why)
+                if isinstance(why, DamagedStoreError):
+                    log.warning("%s The clips are packed again.", why)
+                _pack(raw, clips, out, progress, workers or os.cpu_count() or 1, str(why))
                 store = Store.open(out)
                 for notice in store.notices:
                     log.warning("%s", notice)
@@ -90,12 +93,12 @@ def fresh_store(raw: Path, clips: ClipTable, out: Path) -> Store | None:
     return _fresh(raw, clips, out)[0]
 
 
-def _fresh(raw: Path, clips: ClipTable, out: Path) -> tuple[Store | None, str]:
+def _fresh(raw: Path, clips: ClipTable, out: Path) -> tuple[Store | None, str | StaleStoreError]:
     """The store when it is what packing these clips again would give, else None and the reason."""
     try:
         store = Store.open(out)
     except StaleStoreError as stale:
-        return None, str(stale)
+        return None, stale
     if store.clips.columns() != clips.columns():
         return None, "the clips are not the same as before."
     changed = np.flatnonzero((store.sources != _sources(raw, clips)).any(axis=1))
@@ -236,6 +239,22 @@ def _read(path: Path) -> _Clip | UserError:
     samples = clip.samples
     about = samples.shape[1], len(samples), KINDS.index(samples.dtype), hash_samples(samples), crc(samples)
     return _Clip(samples.reshape(-1).view(np.uint8), *about, measure(samples, clip.rate_hz))
+
+
+def look_at(raw: Path, clips: ClipTable) -> tuple[list[int], Measures, np.ndarray, list[str]]:
+    """What packing would see, without a store: rows of clips that can be decoded, their measures and hashes, and what
+    is wrong with the others.
+    """
+    paths = [raw / path for path in clips.path.tolist()]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        seen = [
+            found if isinstance(found, UserError) else replace(found, content=found.content[:0])
+            for found in _in_order(pool, _read, paths, ahead=4)
+        ]
+    good = [(row, found) for row, found in enumerate(seen) if isinstance(found, _Clip)]
+    measures = Measures.of([found.measured for _, found in good])
+    errors = [str(found) for found in seen if isinstance(found, UserError)]
+    return [row for row, _ in good], measures, np.array([found.hash for _, found in good]), errors
 
 
 def _index(clips: ClipTable, packed: Sequence[_Clip], sources: np.ndarray, mark: list[int]) -> dict[str, Any]:

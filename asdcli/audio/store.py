@@ -35,6 +35,10 @@ class StaleStoreError(UserError):
     """There is no store that can be used as it is: the message says why."""
 
 
+class DamagedStoreError(StaleStoreError):
+    """There is one, but it is not what was written."""
+
+
 @dataclass(frozen=True, eq=False)
 class Store:
     """An open store. Clip i of the table is `clip(i)`."""
@@ -64,7 +68,7 @@ class Store:
             if index["format"] != FORMAT:
                 raise StaleStoreError(f"{out} has store format {index['format']}, this version of asd uses {FORMAT}.")
             if index.pop("checksum") != checksum(index):
-                raise StaleStoreError(f"{out / INDEX} was changed after it was written.")
+                raise DamagedStoreError(f"{out / INDEX} was changed after it was written.")
             lengths, kinds = np.array(index["lengths"], np.int64), np.array(index["kinds"], np.int8)
             store = cls(
                 clips=ClipTable.from_columns(index["clips"]),
@@ -85,9 +89,9 @@ class Store:
         except OSError as error:
             raise StaleStoreError(f"The store in {out} cannot be read: {reason(error)}.") from None
         except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise StaleStoreError(f"{out / INDEX} cannot be understood: {error}") from None
+            raise DamagedStoreError(f"{out / INDEX} cannot be understood: {error}") from None
         if store.moved and not believe and len(store.damaged()):
-            raise StaleStoreError(f"{out / SAMPLES} was changed after it was written.")
+            raise DamagedStoreError(f"{out / SAMPLES} was changed after it was written.")
         return store
 
     def __len__(self) -> int:
@@ -156,7 +160,7 @@ def _places(lengths: np.ndarray, kinds: np.ndarray, channels: int) -> np.ndarray
 def _open_samples(path: Path, lengths: np.ndarray, kinds: np.ndarray, channels: int) -> np.ndarray:
     expected, found = int(_places(lengths, kinds, channels)[-1]), path.stat().st_size
     if found != expected:
-        raise StaleStoreError(f"{path} has {found} bytes instead of {expected}.")
+        raise DamagedStoreError(f"{path} has {found} bytes instead of {expected}.")
     return np.memmap(path, np.uint8, "r")
 
 

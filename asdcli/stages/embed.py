@@ -18,7 +18,7 @@ from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import train as training
 from asdcli.stages.features import ClipData, open_stores
 from asdcli.stages.runs import Run, find_runs
-from asdcli.stages.selection import Done, Selection
+from asdcli.stages.selection import Done, Selection, warn_of_damage
 from asdcli.training.run import build_task
 from asdcli.training.tasks.task import Task
 from asdcli.training.views import VIEWS
@@ -49,6 +49,7 @@ def run(selection: Selection) -> list[Done]:
             with selection.workspace.lock(folder):
                 fresh = Made(folder).is_fresh(made_from)
                 if not fresh:
+                    warn_of_damage(selection.ui, Made(folder), made_from)
                     training.check_weights(selection, run)
                     data = data or ClipData(selection, run.method, run.machines)
                     _embed(selection, run, data, machine, folder, made_from)

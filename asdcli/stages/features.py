@@ -11,6 +11,7 @@ import numpy as np
 from asdcli.audio.cachefile import is_as_written
 from asdcli.audio.clips import ClipTable, concat, places, scan_clips
 from asdcli.audio.features import Features, cache_file, cached_features
+from asdcli.audio.oddities import comparable, same_samples
 from asdcli.audio.packing import build_store, whole_store
 from asdcli.audio.store import Store
 from asdcli.challenge.editions.clipnames import EXCLUDED
@@ -19,7 +20,7 @@ from asdcli.recipe.schema import Method
 from asdcli.stages.selection import Done, Selection
 from asdcli.training.labels import class_labels
 from asdcli.training.views import VIEWS
-from asdcli.ui import Progress
+from asdcli.ui import Progress, Ui
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,19 @@ def _open_stores(selection: Selection, machine: str) -> MachineStores:
             store = build_store(raw, clips, workspace.store(edition.name, set_name, machine), tally)
         packed += tally.count
         stores[set_name] = store
-    return MachineStores(stores, concat([store.clips for store in stores.values()]), packed)
+    clips = concat([store.clips for store in stores.values()])
+    if packed and len(stores) > 1:
+        _warn_of_copies(ui, clips, list(stores.values()))
+    return MachineStores(stores, clips, packed)
+
+
+def _warn_of_copies(ui: Ui, clips: ClipTable, stores: list[Store]) -> None:
+    """Say which clips of one set have the samples of another set's; within a set, packing has said it."""
+    hashes = np.concatenate([comparable(store.measures, store.hashes) for store in stores])
+    known = [odd for store in stores for odd in same_samples(store.clips, comparable(store.measures, store.hashes))]
+    for oddity in same_samples(clips, hashes):
+        if len(oddity.rows) > sum(len(other.rows) for other in known if other.many == oddity.many):
+            ui.warn(f"Over the sets: {oddity.sentence(clips)}")
 
 
 class ClipData:

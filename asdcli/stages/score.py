@@ -21,7 +21,7 @@ from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import embed
 from asdcli.stages.embed import Embedded, load_embedded
 from asdcli.stages.features import ClipData
-from asdcli.stages.selection import Done, Selection
+from asdcli.stages.selection import Done, Selection, warn_of_damage
 from asdcli.workspace.files import sweep
 from asdcli.workspace.made import Made, digest
 from asdcli.workspace.places import SETS, plain_name
@@ -52,6 +52,7 @@ def run(selection: Selection) -> list[Done]:
                 with selection.workspace.lock(folder):
                     fresh = Made(folder).is_fresh(made_from, machine)
                     if not fresh:
+                        warn_of_damage(selection.ui, Made(folder), made_from, machine)
                         if embedded is None:
                             embed.check_embeddings(selection, member, machine)
                         embedded = embedded or load_embedded(source, selection.sets_of(machine))
