@@ -243,7 +243,7 @@ def _read_codes(path: Path) -> dict[str, int]:
             raise UserError(f"{path}, line {line}: '{row[1]}' is neither 0 nor 1.")
         if row[0] in codes:
             raise UserError(f"{path}, line {line}: {row[0]} stands twice.")
-        codes[row[0]] = int(row[1])
+        codes[row[0]] = int(row[1].strip())
     return codes
 
 
