@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: demo test test-all check bench clean
+.PHONY: demo test test-all check fuzz kill bench clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("asd needs Python 3.11 or newer, not " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -24,6 +24,13 @@ check: $(STAMP)  ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+MINUTES ?= 10
+fuzz: $(STAMP)   ## damaged sound, labels and state for MINUTES (10); prints counts and its seed
+	PYTHONPATH=. $(BIN)/python bench/fuzz.py $(MINUTES)
+
+kill: $(STAMP)   ## runs of asd killed at random moments for MINUTES (10); prints counts and its seed
+	PYTHONPATH=. $(BIN)/python bench/kill.py $(MINUTES)
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -41,6 +41,11 @@ def unknown(kind: str, word: str, known: Iterable[str]) -> UserError:
     return UserError(f"Unknown {kind} '{word}'.{did_you_mean(word, names)} Known: {', '.join(names)}.")
 
 
+def shown(text: object) -> str:
+    """A path or a name as it may be printed: what a terminal would obey, or cannot show, is written out."""
+    return "".join(c if c.isprintable() or c == "\u3000" else ascii(c)[1:-1] for c in str(text))
+
+
 def reason(error: OSError) -> str:
     """The system's own words for what went wrong, without number and path."""
     return (error.strerror or str(error)).lower()

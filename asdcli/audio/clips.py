@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from asdcli.challenge.editions.attributes import clip_stem, read_attributes
-from asdcli.challenge.editions.clipnames import SPLITS, parse_clip_name
+from asdcli.challenge.editions.clipnames import SOUND, SPLITS, parse_clip_name
 from asdcli.challenge.editions.edition import Edition
-from asdcli.errors import UserError, reason, unknown
+from asdcli.errors import UserError, reason, shown, unknown
 
 _SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 _HIDDEN = "noAttribute"
+_TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # of the direction of writing
+_NAMED = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +30,7 @@ class ClipTable:
     machine: np.ndarray
     section: np.ndarray
     domain: np.ndarray  # source, target, or "" where it is unknown
-    split: np.ndarray  # train, test, supplemental
+    split: np.ndarray  # train, test, supplemental, excluded
     label: np.ndarray  # int8: 0 normal, 1 anomaly, -1 unknown
     attributes: np.ndarray  # of dict[str, str]: {} where none are known
 
@@ -70,8 +73,10 @@ def scan_clips(
     """The clips below raw/<machine>/{train,test,...}/, sorted by path, and whatever there matches no pattern.
 
     `machines` narrows it to some of the machine folders. Of a folder with an unknown name only the folder is reported.
-    Labels and domains come from the names; the truth of evaluation sets is joined elsewhere.
-    Raises UserError for a missing tree, a machine that is not there, or a tree without a single clip.
+    Labels and domains come from the names; the truth of evaluation sets is joined elsewhere. Only regular files and
+    links are clips: what else there is (FIFOs, devices, folders that lead back to themselves) is never opened.
+    Raises UserError for a missing tree, a machine that is not there, a tree without a single clip, names that cannot be
+    written, and clips whose folder tells another label than their name.
     """
     if not raw.is_dir():
         raise UserError(f"There is no folder {raw}.{_nearest(raw)}", f"asd download {edition.name} puts data there.")
@@ -82,8 +87,16 @@ def scan_clips(
     strays: list[Path] = []
     if machines is None:
         strays += [raw / name for name in folders if name not in known]
-        strays += [raw / name for name in files if name.lower().endswith(".wav")]
-    rows = [row for machine in chosen for row in _machine_rows(raw, machine, edition, set_name, strays)]
+        strays += [raw / name for name in files if name.lower().endswith(SOUND)]
+    conflicts: list[str] = []
+    rows = [row for machine in chosen for row in _machine_rows(raw, machine, edition, set_name, strays, conflicts)]
+    _refuse(raw, conflicts, "two labels", "Move or rename them: a clip has one label.")
+    _refuse(
+        raw,
+        [shown(row[0]) for row in rows if not _can_be_written(row[0])],
+        "a name that cannot be written",
+        "Rename them: bytes that are no UTF-8, line breaks and other control characters are not possible.",
+    )
     if not rows:
         there = ", ".join(str(path.relative_to(raw)) for path in strays[:3]) or "nothing"
         raise UserError(
@@ -95,16 +108,31 @@ def scan_clips(
     return ClipTable.from_columns(dict(zip(names, columns, strict=True))), strays
 
 
+def _refuse(raw: Path, clips: Sequence[str], what: str, hint: str) -> None:
+    """Raise one UserError for all of these clips, if there are any."""
+    if clips:
+        more = f" and {len(clips) - _NAMED} more" if len(clips) > _NAMED else ""
+        count = f"{len(clips)} clip{'s' * (len(clips) > 1)} with {what}"
+        raise UserError(f"{count} in {shown(raw)}: {'; '.join(clips[:_NAMED])}{more}.", hint)
+
+
+def _can_be_written(name: str) -> bool:
+    """Not so where a name holds bytes that are no UTF-8, control characters, line ends, or turns of direction."""
+    return all(unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp") and c not in _TURNS for c in name)
+
+
 def _machine_rows(
-    raw: Path, machine: str, edition: Edition, set_name: str, strays: list[Path]
+    raw: Path, machine: str, edition: Edition, set_name: str, strays: list[Path], conflicts: list[str]
 ) -> Iterator[tuple[Any, ...]]:
-    """One tuple in the order of the columns per clip; what is not a clip is added to `strays`."""
-    folders, files = _listing(raw / machine)
+    """One tuple in the order of the columns per clip; what is not a clip is added to `strays`, and a clip with two
+    labels, in words, to `conflicts`.
+    """
+    folders, files = _listing(raw / machine, strays)
     tables = [name for name in files if name.startswith("attributes_") and name.endswith(".csv")]
     strays += [raw / machine / name for name in files if name not in tables]
-    strays += [raw / machine / name for name in folders if name not in SPLITS]
+    strays += [raw / machine / name for name in folders if name.lower() not in SPLITS]
     attributes = _attributes(raw / machine / name for name in tables)
-    for folder in (name for name in folders if name in SPLITS):
+    for folder in (name for name in folders if name.lower() in SPLITS):
         for place, names in _places(raw / machine, folder, edition.own, strays):
             for name in names:
                 path = f"{machine}/{place}/{name}"
@@ -112,6 +140,8 @@ def _machine_rows(
                 if clip is None:
                     strays.append(raw / path)
                     continue
+                if clip.conflict:
+                    conflicts.append(f"{shown(path)} ({clip.conflict})")
                 known = attributes.get(clip_stem(name), {})
                 yield path, machine, clip.section, clip.domain, clip.split, clip.label, known
 
@@ -126,14 +156,18 @@ def _attributes(tables: Iterable[Path]) -> dict[str, dict[str, str]]:
 
 
 def _places(machine: Path, folder: str, deep: bool, strays: list[Path]) -> Iterator[tuple[str, list[str]]]:
-    """The folder of a split, relative to the machine, with its file names; where `deep`, all folders below it too."""
-    inner, names = _listing(machine / folder)
+    """The folder of a split, relative to the machine, with its file names; where `deep`, all folders below it too, but
+    not those that lead back to one above.
+    """
+    inner, names = _listing(machine / folder, strays)
     yield folder, names
+    above = [machine / folder, *(machine / folder).parents[: folder.count("/")]]
     for sub in inner:
-        if deep:
+        path = machine / folder / sub
+        if deep and not any(path.samefile(one) for one in above):
             yield from _places(machine, f"{folder}/{sub}", deep, strays)
         else:
-            strays.append(machine / folder / sub)
+            strays.append(path)
 
 
 def _chosen(raw: Path, wanted: set[str], present: list[str], known: Sequence[str]) -> list[str]:
@@ -151,15 +185,25 @@ def _nearest(missing: Path) -> str:
     return f" {above} holds {', '.join((folders + files)[:8]) or 'nothing'}."
 
 
-def _listing(folder: Path) -> tuple[list[str], list[str]]:
-    """Sorted names of the folders and of the other entries, without what operating systems leave behind."""
+def _listing(folder: Path, special: list[Path] | None = None) -> tuple[list[str], list[str]]:
+    """Sorted names of the folders and of the files, without what operating systems leave behind.
+
+    What is neither (a FIFO, a device) is added to `special`: opening it may wait for ever.
+    """
     folders: list[str] = []
     files: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not entry.name.startswith(".") and entry.name.lower() not in _SYSTEM_FILES:
-                    (folders if entry.is_dir() else files).append(entry.name)
+                if entry.name.startswith(".") or entry.name.lower() in _SYSTEM_FILES:
+                    continue
+                link = entry.is_symlink()
+                if os.path.isdir(entry.path) if link else entry.is_dir():  # a link to itself is neither
+                    folders.append(entry.name)
+                elif link or entry.is_file():
+                    files.append(entry.name)
+                elif special is not None:
+                    special.append(folder / entry.name)
     except OSError as error:
-        raise UserError(f"{folder} cannot be read: {reason(error)}.") from None
+        raise UserError(f"{shown(folder)} cannot be read: {reason(error)}.") from None
     return sorted(folders), sorted(files)

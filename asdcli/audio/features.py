@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from asdcli.audio.cachefile import damaged, write_note
 from asdcli.audio.store import Store
 from asdcli.errors import UserError, WorkError
 from asdcli.recipe.components import Component, build, check, code_digest
-from asdcli.workspace.files import replacing, write_atomic
+from asdcli.workspace.files import replacing
 
 if TYPE_CHECKING:
     import torch
 
 FORMAT = 2  # of the cache; to be raised when a front end is corrected (2: torchaudio's mel filters)
+log = logging.getLogger("asd")
+
 BATCH_SAMPLES = 1 << 21  # 8 MiB of float32 in, a few times that out: enough for the GPU, not too much for a laptop
 
 
@@ -55,16 +60,9 @@ def feature_key(store: Store, frontend: dict[str, Any], channel: int | str) -> s
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def is_cached(store: Store, frontend: dict[str, Any], channel: int | str, folder: Path) -> bool:
-    """Whether `cached_features` would have nothing to compute. frontend: as `described`."""
-    return _is_whole(folder / f"{feature_key(store, frontend, channel)}.f32")
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        return bool(json.loads(path.with_suffix(".json").read_text())["size"] == path.stat().st_size)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+def cache_file(store: Store, frontend: dict[str, Any], channel: int | str, folder: Path) -> Path:
+    """Where in a folder of caches the features lie, or would. frontend: as `described`."""
+    return folder / f"{feature_key(store, frontend, channel)}.f32"
 
 
 def cached_features(
@@ -81,13 +79,23 @@ def cached_features(
     module = build(FRONTENDS, "front end", frontend).to(device).eval()
     counts = _frame_counts(store, module)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    key = feature_key(store, described(frontend), channel)
-    path = folder / f"{key}.f32"
-    size = int(offsets[-1]) * module.n_features * 4
-    if not _is_whole(path) or path.stat().st_size != size:
-        _compute(store, module, channel, offsets, path, device, progress)
+    path = cache_file(store, described(frontend), channel, folder)
     shape = (int(offsets[-1]), module.n_features)
-    return Features(np.memmap(path, np.float32, "r", shape=shape), offsets, key)
+    frames = _open(path, shape)
+    if frames is not None and damaged(path, frames, offsets):
+        log.warning("The features in %s are not what was written; computed again.", path)
+        frames = None
+    if frames is None:
+        _compute(store, module, channel, offsets, path, device, progress)
+        frames = np.memmap(path, np.float32, "r", shape=shape)
+    return Features(frames, offsets, path.stem)
+
+
+def _open(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """None where there is no file with its note, or one of another size."""
+    if not path.with_suffix(".json").is_file() or not path.is_file() or path.stat().st_size != shape[0] * shape[1] * 4:
+        return None
+    return np.memmap(path, np.float32, "r", shape=shape)
 
 
 def _frame_counts(store: Store, module: Any) -> np.ndarray:
@@ -115,7 +123,7 @@ def _compute(
     import torch
 
     row_bytes = module.n_features * 4
-    done = 0
+    done, crcs = 0, [0] * len(store)
     try:
         # Plain writes, not a memory map: a full disk is then an error to report and not a SIGBUS.
         with replacing(path) as temporary, temporary.open("wb") as file, torch.inference_mode():
@@ -123,11 +131,13 @@ def _compute(
                 features = module(torch.from_numpy(waveforms).to(device)).transpose(1, 2).contiguous().cpu().numpy()
                 for clip, values in zip(indices, features, strict=True):
                     file.seek(int(offsets[clip]) * row_bytes)
-                    file.write(values.astype("<f4", copy=False).tobytes())
+                    content = values.astype("<f4", copy=False).tobytes()
+                    crcs[clip] = zlib.crc32(content)
+                    file.write(content)
                 done += len(indices)
                 if progress:
                     progress(done)
-        write_atomic(path.with_suffix(".json"), json.dumps({"size": int(offsets[-1]) * row_bytes}).encode())
+        write_note(path, crcs)
     except OSError as error:
         needed = int(offsets[-1]) * row_bytes >> 20
         raise WorkError(f"Cannot write the features to {path.parent} ({needed} MB): {error.strerror}.") from error

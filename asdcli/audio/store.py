@@ -1,83 +1,101 @@
-"""The packed store: the clips of one set and machine as one memory-mapped int16 array, decoded once.
+"""The packed store: the clips of one set and machine in one memory-mapped file, decoded once.
 
-A store is a folder with two files. `samples.i16` holds the clips one after the other (little-endian, [total, channels],
-16 kHz); `index.json` holds the clip table, lengths, a hash of each clip, and size and time of each source file.
+A store is a folder with two files. `samples.bin` holds the clips one after the other, each `[n, channels]` at 16 kHz,
+little-endian int16, or float32 for a clip that 16 bits cannot hold. `index.json` holds the clip table, lengths and
+kinds, of each clip a hash and a CRC-32, and what tells whether its source file has changed.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from asdcli.audio.channels import mix
 from asdcli.audio.clips import ClipTable
-from asdcli.audio.decode import mix
+from asdcli.audio.oddities import Measures
 from asdcli.errors import UserError, reason
+from asdcli.workspace.files import mark_of
 
-FORMAT = 1
-SAMPLES, INDEX = "samples.i16", "index.json"
-SAMPLE = np.dtype("<i2")
+FORMAT = 2  # of the two files
+SAMPLING = 1  # to be raised when packing makes other samples of the same recordings than before
+SAMPLING_RATE_HZ = 16_000
+SAMPLES, INDEX = "samples.bin", "index.json"
+KINDS = (np.dtype("<i2"), np.dtype("<f4"))
 
 
 class StaleStoreError(UserError):
     """There is no store that can be used as it is: the message says why."""
 
 
+class DamagedStoreError(StaleStoreError):
+    """There is one, but it is not what was written."""
+
+
 @dataclass(frozen=True, eq=False)
 class Store:
-    """An open store. Clip i of the table is `samples[offsets[i]:offsets[i + 1]]`."""
+    """An open store. Clip i of the table is `clip(i)`."""
 
     clips: ClipTable
-    samples: np.ndarray  # memory-mapped int16 [total, channels]
-    offsets: np.ndarray  # int64 [clips + 1]
+    channels: int
+    lengths: np.ndarray  # int64 [clips], samples per clip
+    kinds: np.ndarray  # int8 [clips], of KINDS
     hashes: np.ndarray  # str [clips], of the samples of each clip
-    notices: tuple[str, ...]  # what decoding had to change, one sentence each
-    sources: np.ndarray  # int64 [clips, 2]: size in bytes and mtime in ns of each source file
+    crcs: np.ndarray  # int64 [clips], CRC-32 of the bytes of each clip
+    measures: Measures
+    notices: tuple[str, ...]  # what is odd about the clips or had to be changed, one sentence each
+    sources: np.ndarray  # int64 [clips, 4]: `mark_of` each source file
+    moved: bool  # whether the file of samples is not where it was written: only its content can tell
+    _bytes: np.ndarray = field(repr=False)  # memory-mapped uint8
+    _checked: np.ndarray = field(repr=False)  # bool [clips]: read and found as written
 
     @classmethod
-    def open(cls, out: Path) -> Store:
-        """Open the store in a folder; StaleStoreError when it is missing, truncated, changed or of another version."""
+    def open(cls, out: Path, believe: bool = False) -> Store:
+        """Open the store in a folder; StaleStoreError when it is missing, truncated, changed or of another version.
+
+        The file of samples is read only where size, times and inode do not tell that it is as it was written; not even
+        then for a reader that checks the clips (`believe`).
+        """
         try:
             index = json.loads((out / INDEX).read_bytes())
             if index["format"] != FORMAT:
                 raise StaleStoreError(f"{out} has store format {index['format']}, this version of asd uses {FORMAT}.")
             if index.pop("checksum") != checksum(index):
-                raise StaleStoreError(f"{out / INDEX} was changed after it was written.")
-            offsets = np.concatenate([[0], np.cumsum(index["lengths"], dtype=np.int64)])
-            samples = _open_samples(out / SAMPLES, index, offsets)
+                raise DamagedStoreError(f"{out / INDEX} was changed after it was written.")
+            lengths, kinds = np.array(index["lengths"], np.int64), np.array(index["kinds"], np.int8)
+            store = cls(
+                clips=ClipTable.from_columns(index["clips"]),
+                channels=index["channels"],
+                lengths=lengths,
+                kinds=kinds,
+                hashes=np.array(index["hashes"]),
+                crcs=np.array(index["crcs"], np.int64),
+                measures=Measures.of(index["measures"]),
+                notices=tuple(index["notices"]),
+                sources=np.array(index["sources"], dtype=np.int64),
+                moved=mark_of(out / SAMPLES) != index["samples_mark"],
+                _bytes=_open_samples(out / SAMPLES, lengths, kinds, index["channels"]),
+                _checked=np.zeros(len(lengths), bool),
+            )
         except FileNotFoundError:
             raise StaleStoreError(f"There is no store in {out}.", "Run: asd features") from None
         except OSError as error:
             raise StaleStoreError(f"The store in {out} cannot be read: {reason(error)}.") from None
-        except (KeyError, TypeError, ValueError) as error:
-            raise StaleStoreError(f"{out / INDEX} cannot be understood: {error}") from None
-        return cls(
-            clips=ClipTable.from_columns(index["clips"]),
-            samples=samples,
-            offsets=offsets,
-            hashes=np.array(index["hashes"]),
-            notices=tuple(index["notices"]),
-            sources=np.array(index["sources"], dtype=np.int64),
-        )
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise DamagedStoreError(f"{out / INDEX} cannot be understood: {error}") from None
+        if store.moved and not believe and len(store.damaged()):
+            raise DamagedStoreError(f"{out / SAMPLES} was changed after it was written.")
+        return store
 
     def __len__(self) -> int:
         return len(self.clips)
-
-    @property
-    def channels(self) -> int:
-        return self.samples.shape[1]
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Samples per clip, int64 [clips]."""
-        return np.diff(self.offsets)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -86,10 +104,18 @@ class Store:
 
     def fingerprint_of(self, which: np.ndarray | slice) -> str:
         """The fingerprint of some clips: what is made of the training clips does not depend on the test clips."""
-        return checksum([FORMAT, self.channels, self.clips.select(which).columns(), self.hashes[which].tolist()])
+        return checksum([SAMPLING, self.channels, self.clips.select(which).columns(), self.hashes[which].tolist()])
+
+    def damaged(self) -> np.ndarray:
+        """Rows of clips whose bytes are not those that were written; each clip is read for this once."""
+        for row in np.flatnonzero(~self._checked).tolist():
+            self._checked[row] = crc(self.bytes_of(row)) == self.crcs[row]
+        return np.flatnonzero(~self._checked)
 
     def waveform(self, i: int, channel: int | str = 0) -> np.ndarray:
-        """Clip i as float32 [n], full scale 1: within [-1, 1), or (-2, 2) for the difference of two channels."""
+        """Clip i as float32 [n], full scale 1: within [-1, 1), or (-2, 2) for the difference of two channels; beyond
+        it where the recording is.
+        """
         return _scaled(self.clip(i), channel)
 
     def batches(
@@ -107,37 +133,53 @@ class Store:
             size = max(1, max_samples // int(n))
             for start in range(0, len(same), size):
                 indices = same[start : start + size]
-                yield indices, _scaled(np.stack([self.clip(i) for i in indices]), channel)
+                if self.kinds[indices].any():
+                    yield indices, np.stack([self.waveform(i, channel) for i in indices])
+                else:
+                    yield indices, _scaled(np.stack([self.clip(i) for i in indices]), channel)
 
     def clip(self, i: int) -> np.ndarray:
-        """Clip i as stored, int16 [n, channels], still on disk."""
-        return self.samples[self.offsets[i] : self.offsets[i + 1]]
+        """Clip i as stored, `[n, channels]` int16, or float32 with full scale 1; still on disk."""
+        return self.bytes_of(i).view(KINDS[self.kinds[i]]).reshape(-1, self.channels)
+
+    def bytes_of(self, i: int) -> np.ndarray:
+        """The bytes of clip i, uint8, still on disk."""
+        return self._bytes[self._places[i] : self._places[i + 1]]
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        return _places(self.lengths, self.kinds, self.channels)
 
 
-def _open_samples(path: Path, index: dict[str, Any], offsets: np.ndarray) -> np.ndarray:
-    shape = (int(offsets[-1]), index["channels"])
-    stat = path.stat()
-    expected = shape[0] * shape[1] * SAMPLE.itemsize
-    if stat.st_size != expected:
-        raise StaleStoreError(f"{path} has {stat.st_size} bytes instead of {expected}.")
-    samples = np.memmap(path, SAMPLE, "r", shape=shape)
-    if stat.st_mtime_ns != index["samples_mtime_ns"]:  # copied, or changed: only its content can tell
-        pairs = itertools.pairwise(offsets)
-        if [hash_samples(samples[start:end]) for start, end in pairs] != index["hashes"]:
-            raise StaleStoreError(f"{path} was changed after it was written.")
-    return samples
+def _places(lengths: np.ndarray, kinds: np.ndarray, channels: int) -> np.ndarray:
+    """First byte of each clip, and the end of the last: int64 [clips + 1]."""
+    sizes = np.array([kind.itemsize for kind in KINDS])[kinds]
+    return np.concatenate([[0], np.cumsum(lengths * sizes * channels, dtype=np.int64)])
+
+
+def _open_samples(path: Path, lengths: np.ndarray, kinds: np.ndarray, channels: int) -> np.ndarray:
+    expected, found = int(_places(lengths, kinds, channels)[-1]), path.stat().st_size
+    if found != expected:
+        raise DamagedStoreError(f"{path} has {found} bytes instead of {expected}.")
+    return np.memmap(path, np.uint8, "r")
 
 
 def _scaled(samples: np.ndarray, channel: int | str) -> np.ndarray:
-    """int16 [..., n, channels] to float32 [..., n] with full scale 1."""
+    """`[..., n, channels]` as stored to float32 `[..., n]` with full scale 1."""
     waveform = mix(samples, channel)
-    waveform *= np.float32(1 / 32768)
+    if samples.dtype == KINDS[0]:
+        waveform *= np.float32(1 / 32768)
     return waveform
 
 
 def hash_samples(samples: np.ndarray) -> str:
-    """What stands for the content of a clip, int16 [n, channels]."""
+    """What stands for the content of a clip, `[n, channels]`."""
     return hashlib.blake2b(samples.data, digest_size=16).hexdigest()
+
+
+def crc(content: np.ndarray) -> int:
+    """CRC-32 of the bytes of an array that is whole in memory."""
+    return zlib.crc32(content.data)
 
 
 def checksum(content: Any) -> str:

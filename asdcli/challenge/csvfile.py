@@ -33,6 +33,8 @@ def numbered_rows(text: str, *, strict: bool = True) -> Iterator[Row]:
 
 def read_text(path: Path) -> str:
     """A text file in UTF-8, without the byte-order mark of some editors. Raises UserError naming the file."""
+    if path.exists() and not path.is_file():  # a FIFO would wait for ever
+        raise UserError(f"Cannot read {path}: it is no regular file.")
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:

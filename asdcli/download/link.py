@@ -10,7 +10,7 @@ from pathlib import Path
 from asdcli.audio.clips import scan_clips
 from asdcli.challenge.editions.clipnames import SPLITS
 from asdcli.challenge.editions.edition import Edition
-from asdcli.errors import UserError, WorkError
+from asdcli.errors import UserError, WorkError, shown
 from asdcli.ui import Ui
 from asdcli.workspace.places import SETS, Workspace, raw_folder
 
@@ -63,7 +63,7 @@ def summary(workspace: Workspace, ui: Ui, edition: Edition) -> list[MachineData]
     for set_name in workspace.sets(edition.name):
         clips, unmatched = scan_clips(workspace.raw(edition.name, set_name), edition, set_name)
         if unmatched:
-            ui.warn(f"{len(unmatched)} files match no name of {edition.name}, for example {unmatched[0]}")
+            ui.warn(f"{len(unmatched)} files match no name of {edition.name}, for example {shown(unmatched[0])}")
         for machine in dict.fromkeys(clips.machine.tolist()):
             here = clips.select(clips.machine == machine)
             tests = Counter(here.label[here.split == "test"].tolist())
@@ -77,7 +77,10 @@ def _raw_below(folder: Path) -> Path | None:
     """The folder that holds machine folders: `folder`/raw or `folder` itself."""
     for candidate in (folder / "raw", folder):
         if candidate.is_dir() and any(
-            (machine / split).is_dir() for machine in candidate.iterdir() for split in SPLITS
+            split.name.lower() in SPLITS and split.is_dir()
+            for machine in candidate.iterdir()
+            if machine.is_dir()
+            for split in machine.iterdir()
         ):
             return candidate
     return None

@@ -13,7 +13,7 @@ from typing import Any
 from asdcli.challenge.editions.counts import set_of_part
 from asdcli.download.archives import DamagedError, Unpacked, below, unpack
 from asdcli.errors import UserError
-from asdcli.workspace.files import write_atomic
+from asdcli.workspace.files import read_json, write_atomic
 from asdcli.workspace.places import raw_folder
 
 
@@ -98,10 +98,18 @@ class Tree:
         shutil.rmtree(moved)
 
     def _notes(self) -> dict[str, Any]:
-        try:
-            return dict(json.loads(self._notes_file.read_text()))
-        except (OSError, ValueError):
-            return {}
+        loaded = read_json(self._notes_file)
+        notes = loaded if isinstance(loaded, dict) else {}
+        return {key: note for key, note in notes.items() if _is_note(note)}
+
+
+def _is_note(note: Any) -> bool:
+    return (
+        isinstance(note, dict)
+        and {"files", "size"} <= note.keys()
+        and isinstance(note.get("entries"), list)
+        and all(isinstance(name, str) for name in note["entries"])
+    )
 
 
 def _measure(folder: Path, entries: Iterable[str]) -> tuple[int, int]:

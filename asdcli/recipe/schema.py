@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 from asdcli.recipe.components import Checked, Component
 from asdcli.recipe.yamlfile import Sourced
+from asdcli.workspace.places import plain_name
 
 NAMED_CHANNELS = {"near": 0, "far": 1}  # of the editions with two microphones (2026)
 Channel = Annotated[
@@ -15,6 +16,15 @@ Channel = Annotated[
     BeforeValidator(lambda value: NAMED_CHANNELS.get(value, value) if isinstance(value, str) else value),
 ]
 Overlay = dict[str, Any]
+
+
+def _plain(name: str) -> str:
+    if not plain_name(name):
+        raise ValueError(f"{name!r} cannot be the name of a folder")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_plain)]  # what folders under the root are called by, and keys of the recipe
 Weight = Annotated[float, Field(gt=0)]
 Norm = Literal["train", "rank", "test", "test-rank", "none"]
 """What a fusion normalises scores by: training or test clips, by mean and deviation or by rank; or plain scores."""
@@ -81,8 +91,8 @@ class Method(Strict):
     frontend: Component
     view: Component
     model: Component
-    phases: dict[str, Phase] = Field(min_length=1)
-    detectors: dict[str, Detector] = Field(min_length=1)
+    phases: dict[Name, Phase] = Field(min_length=1)
+    detectors: dict[Name, Detector] = Field(min_length=1)
     threshold: Component = Component(name="gamma")
     watch_clips: int = Field(0, ge=0)  # test clips to look at after each epoch
     _source: Sourced = PrivateAttr(default_factory=lambda: Sourced({}))
@@ -137,12 +147,12 @@ class Published(Strict):
 class Header(Strict):
     title: str
     cite: tuple[str, ...] = Field(min_length=1)
-    edition: str
+    edition: Name
     notes: str = ""
-    members: dict[str, Overlay] = Field(min_length=1)
-    systems: dict[str, Fusion] = Field(default_factory=dict)
-    editions: dict[str, Overlay] = Field(default_factory=dict)
-    profiles: dict[str, Overlay] = Field(default_factory=dict)
+    members: dict[Name, Overlay] = Field(min_length=1)
+    systems: dict[Name, Fusion] = Field(default_factory=dict)
+    editions: dict[Name, Overlay] = Field(default_factory=dict)
+    profiles: dict[Name, Overlay] = Field(default_factory=dict)
     published: tuple[Published, ...] = ()
     # fields of system.description in meta.yaml
     submission: dict[str, str | int | None] = Field(default_factory=dict)

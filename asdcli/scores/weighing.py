@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asdcli.challenge.editions.clipnames import UNKNOWN
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.truth import DOMAINS, truth_from_names
 from asdcli.errors import UserError
@@ -46,9 +47,11 @@ class Labelled:
         truth = truth_from_names(edition, "dev", {unit: clips for unit, (clips, _) in test.items()})
         self.trials: dict[str, list[Trial]] = {}
         for unit, (clips, scores) in test.items():
-            kinds = _kinds(edition, *truth.lookup(unit, clips))
+            labels, domains = truth.lookup(unit, clips)
+            told = labels != UNKNOWN
+            kinds = _kinds(edition, labels[told], domains[told])
             if kinds is not None:
-                self.trials.setdefault(unit.machine, []).append(Trial(scores, kinds))
+                self.trials.setdefault(unit.machine, []).append(Trial(scores[:, told], kinds))
         if not self.trials:
             raise UserError("No section has both normal and anomalous test clips.")
 

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from asdcli.audio.clips import scan_clips
-from asdcli.audio.decode import SAMPLING_RATE_HZ
 from asdcli.audio.frontends import FRONTENDS
+from asdcli.audio.store import SAMPLING_RATE_HZ
 from asdcli.detection.bank import Bank, Embeddings
 from asdcli.detection.detectors import DETECTORS
 from asdcli.detection.fitted import FittedSection

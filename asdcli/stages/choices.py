@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from asdcli.challenge.editions.edition import Edition, edition_names, load_edition
-from asdcli.errors import UserError, unknown
+from asdcli.errors import UserError, shown, unknown
 from asdcli.recipe.loading import Recipe, load_recipe, recipe_names
 from asdcli.scores.folders import ScoreFolder, below_root, open_score_folder
 from asdcli.ui import Ui
@@ -16,6 +16,14 @@ from asdcli.workspace.places import Workspace
 def choose_edition(workspace: Workspace, ui: Ui, name: str | None) -> Edition:
     """The edition asked for, the only one on disk, or the one used last."""
     on_disk = workspace.editions()
+    for linked in workspace.linked_editions() if name is None else [name]:
+        for set_name, place in workspace.unplugged(linked).items():
+            if linked not in on_disk and (name or not on_disk):
+                raise UserError(
+                    f"{linked} ({set_name}) is linked to {shown(place)}, and that is not there now.",
+                    f"Bring the disk back, or link another place: asd download {linked} --link DIR",
+                )
+            ui.warn(f"{linked} ({set_name}) is linked to {shown(place)}, and that is not there now: left out.")
     if name is None:
         if not on_disk:
             raise UserError(f"There is no data under {workspace.root / 'data'} yet.", "asd download demo")

@@ -6,11 +6,21 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 import asdcli
+from asdcli.challenge.editions.edition import Edition
+from asdcli.errors import UserError, shown
 from asdcli.workspace.places import Workspace
+
+if TYPE_CHECKING:
+    from asdcli.audio.clips import ClipTable
+    from asdcli.audio.oddities import Measures
 
 LITTLE_DISK_GB = 20  # one edition's zips, its tree, the store and features together come near this
 
@@ -33,6 +43,53 @@ def examine(workspace: Workspace) -> list[Finding]:
         *_data(workspace),
         *_weights(workspace),
     ]
+
+
+def examine_clips(workspace: Workspace, edition: Edition) -> Iterator[Finding]:
+    """Every clip of a data set that is odd or cannot be used, by name. What is not packed is decoded, and not kept."""
+    from asdcli.audio.clips import concat, scan_clips
+    from asdcli.audio.oddities import comparable, excluded_clips, odd_clips, same_samples
+
+    seen: dict[str, list[tuple[ClipTable, np.ndarray, set[str]]]] = {}
+    for set_name in workspace.sets(edition.name):
+        raw = workspace.raw(edition.name, set_name)
+        try:
+            clips, strays = scan_clips(raw, edition, set_name)
+        except UserError as error:
+            yield Finding("problem", f"{edition.name} {set_name}", f"{error} {error.hint}".strip())
+            continue
+        if strays:
+            names = ", ".join(shown(path.relative_to(raw)) for path in strays)
+            yield Finding("note", f"{edition.name} {set_name}", f"no clips by their names: {names}")
+        for machine in dict.fromkeys(clips.machine.tolist()):
+            here, measures, hashes, errors = _measured(workspace, edition, set_name, clips, machine)
+            yield from (Finding("problem", f"{machine} {set_name}", error) for error in errors)
+            if not len(here):
+                continue
+            odd = [oddity.in_full(here) for oddity in (*excluded_clips(here), *odd_clips(here, measures, hashes))]
+            yield from (Finding("note", f"{machine} {set_name}", text) for text in odd)
+            if not odd and not errors:
+                yield Finding("ok", f"{machine} {set_name}", f"{len(here)} clips, none of them odd")
+            seen.setdefault(machine, []).append((here, comparable(measures, hashes), set(odd)))
+    for machine, sets in ((machine, sets) for machine, sets in seen.items() if len(sets) > 1):
+        tables, hashes_of, told = zip(*sets, strict=True)
+        table = concat(tables)
+        for oddity in same_samples(table, np.concatenate(hashes_of)):
+            if (text := oddity.in_full(table)) not in set().union(*told):
+                yield Finding("note", f"{machine}, all sets", text)
+
+
+def _measured(
+    workspace: Workspace, edition: Edition, set_name: str, clips: ClipTable, machine: str
+) -> tuple[ClipTable, Measures, np.ndarray, list[str]]:
+    """The clips of a machine that can be used, their measures and hashes, and what is wrong with the others."""
+    from asdcli.audio.packing import fresh_store, look_at
+
+    raw, here = workspace.raw(edition.name, set_name), clips.select(clips.machine == machine)
+    if store := fresh_store(raw, here, workspace.store(edition.name, set_name, machine)):
+        return here, store.measures, store.hashes, []
+    rows, measures, hashes, errors = look_at(raw, here)
+    return here.select(rows), measures, hashes, errors
 
 
 def _torch() -> list[Finding]:
@@ -81,9 +138,13 @@ def _disk(root: Path) -> Finding:
 
 def _data(workspace: Workspace) -> list[Finding]:
     editions = workspace.editions()
+    found = [
+        Finding("problem", f"data {edition}", f"{name} is linked to {shown(place)}, and that is not there now")
+        for edition in workspace.linked_editions()
+        for name, place in workspace.unplugged(edition).items()
+    ]
     if not editions:
-        return [Finding("note", "data", "none yet: asd download demo")]
-    found = []
+        return found or [Finding("note", "data", "none yet: asd download demo")]
     for edition in editions:
         truth = ", ground truth" if workspace.truth(edition).is_dir() else ""
         found.append(Finding("ok", f"data {edition}", ", ".join(workspace.sets(edition)) + truth))

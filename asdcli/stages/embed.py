@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import train as training
 from asdcli.stages.features import ClipData, open_stores
 from asdcli.stages.runs import Run, find_runs
-from asdcli.stages.selection import Done, Selection
+from asdcli.stages.selection import Done, Selection, warn_of_damage
 from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made, digest
 
@@ -40,6 +40,16 @@ def run(selection: Selection) -> list[Done]:
         for machine in (name for name in run.machines if name in selection.machines):
             done.append(embedding.bring_up_to_date(machine))
     return done
+
+
+def check_embeddings(selection: Selection, member: str, machine: str) -> None:
+    """Before embeddings are read: make them again if they are not what was written."""
+    folder = embedding_folder(selection, member, machine)
+    made = Made(folder)
+    if name := made.damaged(made.fingerprint() or ""):
+        selection.ui.warn(f"{folder / name} is not what was written; embedded again.")
+        made.forget("all")
+        run(replace(selection, members=(member,), machines=(machine,)))
 
 
 def embedding_folder(selection: Selection, member: str, machine: str) -> Path:
@@ -100,9 +110,13 @@ class _Embedding:
                 "numbers": {"embedding": EMBEDDING},
             }
         )
-        fresh = selection.workspace.bring_up_to_date(
-            folder, lambda: Made(folder).is_fresh(made_from), lambda: self._embed(machine, folder, made_from)
-        )
+
+        def make() -> None:
+            warn_of_damage(selection.ui, Made(folder), made_from)
+            training.check_weights(selection, run)
+            self._embed(machine, folder, made_from)
+
+        fresh = selection.workspace.bring_up_to_date(folder, lambda: Made(folder).is_fresh(made_from), make)
         return Done(f"{run.member} {machine}", str(folder), fresh)
 
     @cached_property

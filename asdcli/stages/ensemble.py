@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import decision_name, score_name, write_values
@@ -109,7 +110,7 @@ def _make(
     files: list[str] = []
     for set_name in sets:
         files += _write(ui, edition, decider, align(used, set_name, norm), out, set_name, files)
-    about = {"edition": edition.name, "normalisation": norm}
+    about: dict[str, Any] = {"edition": edition.name, "normalisation": norm}
     found = {} if isinstance(choice, Shares | None) else vars(choice)
     write_shares(out, shares, names, {**about, **found, **({"objective": worth.chosen} if worth else {})})
     _remove_others(ui, out, files)

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
+from asdcli.audio.cachefile import is_as_written
 from asdcli.audio.clips import ClipTable, concat, places, scan_clips
-from asdcli.audio.features import Features, cached_features, is_cached
-from asdcli.audio.packing import build_store
+from asdcli.audio.features import Features, cache_file, cached_features
+from asdcli.audio.oddities import comparable, same_samples
+from asdcli.audio.packing import build_store, whole_store
 from asdcli.audio.store import Store
+from asdcli.challenge.editions.clipnames import EXCLUDED
+from asdcli.errors import shown
 from asdcli.recipe.schema import Method
 from asdcli.stages.selection import Done, Selection
 from asdcli.training.labels import class_labels
-from asdcli.ui import Progress
+from asdcli.ui import Progress, Ui
 
 
 @dataclass(frozen=True)
@@ -68,14 +72,31 @@ def _open_stores(selection: Selection, machine: str) -> MachineStores:
         if unmatched:
             ui.warn(
                 f"{len(unmatched)} files of {machine} ({set_name}) have no name of {edition.name} and are left out, "
-                f"for example {unmatched[0]}"
+                f"for example {shown(unmatched[0])}"
+            )
+        if len(excluded := clips.path[clips.split == EXCLUDED]):
+            ui.warn(
+                f"{len(excluded)} clips of {machine} ({set_name}) lie among the training clips and are labelled "
+                f"anomalous, for example {excluded[0]}: nothing is trained on them."
             )
         with ui.progress(f"pack {machine} {set_name}", len(clips)) as progress:
             tally = Tally(progress)
             store = build_store(raw, clips, workspace.store(edition.name, set_name, machine), tally)
         packed += tally.count
         stores[set_name] = store
-    return MachineStores(stores, concat([store.clips for store in stores.values()]), packed)
+    clips = concat([store.clips for store in stores.values()])
+    if packed and len(stores) > 1:
+        _warn_of_copies(ui, clips, list(stores.values()))
+    return MachineStores(stores, clips, packed)
+
+
+def _warn_of_copies(ui: Ui, clips: ClipTable, stores: list[Store]) -> None:
+    """Say which clips of one set have the samples of another set's; within a set, packing has said it."""
+    hashes = np.concatenate([comparable(store.measures, store.hashes) for store in stores])
+    known = [odd for store in stores for odd in same_samples(store.clips, comparable(store.measures, store.hashes))]
+    for oddity in same_samples(clips, hashes):
+        if len(oddity.rows) > sum(len(other.rows) for other in known if other.many == oddity.many):
+            ui.warn(f"Over the sets: {oddity.sentence(clips)}")
 
 
 class ClipData:
@@ -90,32 +111,45 @@ class ClipData:
         self.frontend = method.frontend
         self.worked = sum(found.packed for found in opened.values())  # clips decoded or transformed just now
 
+    def _whole(self, machine: str, set_name: str, store: Store) -> Store:
+        """The store, its bytes checked: to be asked for where they are read for work."""
+        workspace, edition = self._selection.workspace, self._selection.edition.name
+        return whole_store(workspace.raw(edition, set_name), store, workspace.store(edition, set_name, machine))
+
+    @cached_property
+    def _whole_stores(self) -> list[Store]:
+        return [self._whole(*place) for place in self._stores]
+
+    def _cache(self, machine: str, set_name: str) -> Path:
+        return self._selection.workspace.store(self._selection.edition.name, set_name, machine) / "features"
+
+    @property
+    def has_features(self) -> bool:
+        """Whether the features of every store are cached, as far as can be told without reading them."""
+        method, frontend = self._method, self._selection.traits(self._method).frontend
+        return all(
+            is_as_written(cache_file(store, frontend, method.channel, self._cache(machine, set_name)))
+            for machine, set_name, store in self._stores
+        )
+
     @cached_property
     def features(self) -> list[Features]:
         """The front end's features of every store, computed where they are not cached."""
         selection, method = self._selection, self._method
+        frontend = selection.traits(method).frontend
         features = []
         for machine, set_name, store in self._stores:
-            folder = self._folder(set_name, machine)
+            folder = self._cache(machine, set_name)
             title = f"{method.frontend.name} {machine} {set_name}"
             with selection.ui.progress(title, len(store.clips)) as progress, selection.workspace.lock(folder):
                 tally = Tally(progress)
+                if not is_as_written(cache_file(store, frontend, method.channel, folder)):
+                    store = self._whole(machine, set_name, store)
                 features.append(
                     cached_features(store, method.frontend, method.channel, folder, selection.device, tally)
                 )
             self.worked += tally.count
         return features
-
-    def has_features(self) -> bool:
-        """Whether `features` has nothing to compute; told without a front end."""
-        frontend = self._selection.traits(self._method).frontend
-        return all(
-            is_cached(store, frontend, self._method.channel, self._folder(set_name, machine))
-            for machine, set_name, store in self._stores
-        )
-
-    def _folder(self, set_name: str, machine: str) -> Path:
-        return self._selection.workspace.store(self._selection.edition.name, set_name, machine) / "features"
 
     @cached_property
     def _labels(self) -> tuple[np.ndarray, list[str]]:
@@ -137,15 +171,18 @@ class ClipData:
     def waveforms(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Samples of the chosen clips end to end, and the length of each.
 
-        int16 as stored when one channel is taken, float32 (full scale 1) for a mix of channels.
+        int16 as stored when one channel is taken, float32 (full scale 1) for a mix of channels, and for all where one
+        clip needs it.
         """
         channel, parts = self._method.channel, []
         for number, clip in places(rows, [len(store) for _, _, store in self._stores]):
-            store = self._stores[number][2]
-            if isinstance(channel, int) and channel < store.channels:
+            store = self._whole_stores[number]
+            if isinstance(channel, int) and channel < store.channels and not store.kinds[clip]:
                 parts.append(store.clip(clip)[:, channel])
             else:
                 parts.append(store.waveform(clip, channel))
+        if len({part.dtype for part in parts}) > 1:
+            parts = [part / np.float32(32768) if part.dtype == np.int16 else part for part in parts]
         return np.concatenate(parts), np.array([len(part) for part in parts])
 
 
@@ -157,7 +194,7 @@ def run(selection: Selection) -> list[Done]:
         for member in selection.members:
             method = selection.method(member, machine)
             data = ClipData(selection, method, (machine,))
-            if selection.traits(method).needs_features and not data.has_features():
+            if selection.traits(method).needs_features and not data.has_features:
                 data.features  # noqa: B018 - computed for the cache
             worked += data.worked
         folder = selection.workspace.root / "store" / selection.edition.name

@@ -20,9 +20,9 @@ from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import embed
 from asdcli.stages.embed import Embedded, load_embedded
 from asdcli.stages.features import ClipData
-from asdcli.stages.selection import Done, Selection
+from asdcli.stages.selection import Done, Selection, warn_of_damage
 from asdcli.workspace.made import Made, digest
-from asdcli.workspace.places import SETS
+from asdcli.workspace.places import SETS, plain_name
 
 SCORING = 1  # to be raised when this stage makes other scores of the same embeddings than before
 
@@ -41,6 +41,51 @@ def run(selection: Selection) -> list[Done]:
 
 def score_folder(selection: Selection, member: str, detector: str) -> Path:
     return selection.workspace.scores(selection.label, selection.edition.name, member, detector, selection.seed)
+
+
+def _remove_others(selection: Selection, folder: Path, machine: str, files: list[str]) -> list[str]:
+    """Remove score files of sections that a machine no longer has; returns those of sets that were not worked on."""
+    before = Made(folder).read().get(machine, {}).get("files", [])
+    resting = [name for name in selection.workspace.sets(selection.edition.name) if name not in selection.sets]
+    others = [name for name in before if name not in files]
+    kept = [name for name in others if name.partition("/")[0] in resting and (folder / name).is_file()]
+    _remove(selection, folder, [name for name in others if name not in kept])
+    return kept
+
+
+def _remove_gone(selection: Selection, folder: Path) -> None:
+    """Remove the scores of machines that are in no set of the data any more; not while a set is unplugged."""
+    workspace, edition = selection.workspace, selection.edition.name
+    if workspace.unplugged(edition):
+        return
+    raws = [workspace.raw(edition, name) for name in workspace.sets(edition)]
+    made = Made(folder)
+
+    def gone() -> list[str]:
+        return [name for name in made.read() if plain_name(name) and not any((raw / name).is_dir() for raw in raws)]
+
+    if not gone():
+        return
+    with workspace.lock(folder):
+        for machine in gone():
+            _remove(selection, folder, made.read()[machine]["files"])
+            made.forget(machine)
+
+
+def _remove(selection: Selection, folder: Path, names: list[str]) -> None:
+    """Of the files that were noted as written here, and of nothing else: notes may be damaged."""
+    there = [name for name in names if _is_score_file(name) and (folder / name).is_file()]
+    if there:
+        selection.ui.warn(
+            f"{len(there)} score files in {folder} are of what is no longer in the data: removed (first: {there[0]})."
+        )
+    for name in there:
+        (folder / name).unlink()
+
+
+def _is_score_file(name: str) -> bool:
+    part, _, file_name = name.partition("/")
+    return part in ("train", *SETS) and plain_name(file_name)
 
 
 @dataclass(frozen=True)
@@ -66,13 +111,16 @@ class _Scoring:
         )
 
         def make() -> None:
+            warn_of_damage(self.selection.ui, Made(folder), made_from, self.machine)
             labels = self._labels if traits["needs_labels"] else None
             files = _score(self.selection.edition, self.method, detector, self._embedded, labels, folder)
-            Made(folder).write(made_from, files, self.machine)
+            kept = _remove_others(self.selection, folder, self.machine, files)
+            Made(folder).write(made_from, files + kept, self.machine)
 
         fresh = self.selection.workspace.bring_up_to_date(
             folder, lambda: Made(folder).is_fresh(made_from, self.machine), make
         )
+        _remove_gone(self.selection, folder)
         return Done(f"{self.member}/{name} {self.machine}", str(folder), fresh)
 
     @property
@@ -81,6 +129,7 @@ class _Scoring:
 
     @cached_property
     def _embedded(self) -> Embedded:
+        embed.check_embeddings(self.selection, self.member, self.machine)
         return load_embedded(self._source, self.selection.sets_of(self.machine))
 
     @cached_property

@@ -15,6 +15,7 @@ from asdcli.stages.describe import plugins
 from asdcli.stages.overlays import running, warn_of_unread, warn_of_unused
 from asdcli.stages.traits import MEMORY, Memory, Traits
 from asdcli.ui import Ui
+from asdcli.workspace.made import Made
 from asdcli.workspace.places import SETS, Workspace
 
 if TYPE_CHECKING:
@@ -158,6 +159,12 @@ def select(
     selection.check()
     workspace.remember(edition=edition.name, recipe=chosen.reference, profile=profile)
     return selection
+
+
+def warn_of_damage(ui: Ui, made: Made, made_from: str, part: str = "all") -> None:
+    """Say why what was made already is made again: a file of it is not what was written."""
+    if name := made.damaged(made_from, part):
+        ui.warn(f"{made.folder / name} is not what was written; it is made again.")
 
 
 def machines_on_disk(workspace: Workspace, edition: Edition, sets: tuple[str, ...]) -> tuple[str, ...]:

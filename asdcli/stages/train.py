@@ -16,6 +16,7 @@ from asdcli.recipe.schema import Method
 from asdcli.stages.features import ClipData
 from asdcli.stages.runs import Run, find_run
 from asdcli.stages.selection import Done, Selection
+from asdcli.training import CHECKPOINT
 from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made
 
@@ -64,11 +65,27 @@ def run(selection: Selection) -> list[Done]:
 
 
 def _bring_up_to_date(selection: Selection, run: Run) -> Done:
-    def is_fresh() -> bool:
-        return Made(run.folder).is_fresh(run.made_from)
+    made = Made(run.folder)
 
-    fresh = selection.workspace.bring_up_to_date(run.folder, is_fresh, lambda: _train(selection, run))
+    def make() -> None:
+        if name := made.damaged(run.made_from):
+            selection.ui.warn(f"{run.title}: {run.folder / name} is not what was written; trained again.")
+            made.forget("all")
+        _train(selection, run)
+
+    fresh = selection.workspace.bring_up_to_date(run.folder, lambda: made.is_fresh(run.made_from), make)
+    (run.folder / CHECKPOINT).unlink(missing_ok=True)
     return Done(run.title, str(run.folder), fresh)
+
+
+def check_weights(selection: Selection, run: Run) -> None:
+    """Before weights are read: train again if they are not what was written."""
+    with selection.workspace.lock(run.folder):
+        made = Made(run.folder)
+        if name := made.damaged(run.made_from):
+            selection.ui.warn(f"{run.title}: {run.folder / name} is not what was written; trained again.")
+            made.forget("all")
+            _train(selection, run)
 
 
 def training_view(selection: Selection, method: Method, data: ClipData) -> View:
@@ -129,6 +146,7 @@ def _train(selection: Selection, run: Run) -> None:
     Made(folder).write(
         run.made_from,
         [WEIGHTS, ABOUT, "recipe.json", "log.jsonl"],
+        checked=[WEIGHTS],
         seed=selection.seed,
         device=device.type,
         torch=torch.__version__,
@@ -136,7 +154,6 @@ def _train(selection: Selection, run: Run) -> None:
         training_clips=len(view.clips),
         phases=trained.phases,
     )
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
 
 
 def _about(selection: Selection, run: Run) -> dict[str, Any]:

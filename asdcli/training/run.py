@@ -13,6 +13,7 @@ from asdcli.nn.backbones import BACKBONES
 from asdcli.nn.pretrained import FindWeights, StartsPretrained
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method
+from asdcli.training import CHECKPOINT
 from asdcli.training.checkpoint import Checkpoint, RunLog
 from asdcli.training.loop import PhaseLoop
 from asdcli.training.seeds import derive_seed
@@ -67,9 +68,11 @@ def train(
     find_weights: for networks that start from published weights.
     watch: looks at test clips after each epoch, for the run log.
     """
-    checkpoint, log = Checkpoint(folder / "checkpoint.pt", fingerprint), RunLog(folder / "log.jsonl")
+    checkpoint, log = Checkpoint(folder / CHECKPOINT, fingerprint), RunLog(folder / "log.jsonl")
     saved = checkpoint.load()
     log.cut(saved["log_size"] if saved else 0)
+    if checkpoint.damaged:
+        ui.warn(f"{title}: {checkpoint.path} is not as it was saved; training begins anew.")
     if saved:
         ui.say(f"{title}: going on at phase {saved['phase']}, step {saved['at']['step']}")
     names = phases_for(method, view)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from asdcli.workspace.files import write_atomic
+from asdcli.workspace.files import mark_of, read_json, write_atomic
 
 BLOCK = 1 << 18  # stays in a core's cache between line, checksum and disk
 
@@ -52,17 +54,20 @@ def remembered_sha256(path: Path, memory: Path) -> str:
     Of a file that is gone the last one known, so that what was made of it is still found; empty where none is.
     """
     name = str(path.resolve())
-    try:
-        known = dict(json.loads(memory.read_text()))
-    except (OSError, ValueError, TypeError):
-        known = {}
+    loaded = read_json(memory)
+    known = loaded if isinstance(loaded, dict) else {}
     entry = known[name] if isinstance(known.get(name), dict) else {}
-    if not path.is_file():
-        return str(entry.get("sha256", ""))
-    stat = path.stat()
-    mark = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-    if entry.get("mark") == mark:
-        return str(entry["sha256"])
+    told = str(entry.get("sha256", ""))
+    if entry.get("check") != _check(entry.get("mark"), told):  # a damaged note would make another run of the same
+        entry, told = {}, ""
+    mark = mark_of(path)
+    if not path.is_file() or entry.get("mark") == mark:
+        return told
     found = Digests(["sha256"]).read(path).hexdigests()["sha256"]
-    write_atomic(memory, json.dumps({**known, name: {"mark": mark, "sha256": found}}, indent=1).encode())
+    noted = {"mark": mark, "sha256": found, "check": _check(mark, found)}
+    write_atomic(memory, json.dumps({**known, name: noted}, indent=1).encode())
     return found
+
+
+def _check(mark: Any, told: str) -> int:
+    return zlib.crc32(json.dumps([mark, told]).encode())

@@ -3,13 +3,69 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 LEFT_BEHIND_S = 24 * 3600  # a temporary file that nobody has touched for so long is of a process that was killed
+
+
+def mark_of(path: str | Path) -> list[int]:
+    """What tells without reading it that a file is the one it was: size, times of change in ns (of its content, and of
+    all that is known of it), inode. Of a file that is not there -1 throughout.
+    """
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return [-1] * 4
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
+def crc_of(path: Path) -> int:
+    """CRC-32 of a file."""
+    found = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found = zlib.crc32(block, found)
+    return found
+
+
+def left_behind(folder: Path) -> list[Path]:
+    """Files of a folder that a process is writing, or was when it was killed."""
+    return list(folder.glob(".*.tmp"))
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left of any file in a folder; the caller holds the folder's lock."""
+    for left in left_behind(folder):
+        with contextlib.suppress(OSError):
+            left.unlink()
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; None for one that is not there, or is no JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def flush(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk itself: a power cut after a rename must not leave it empty."""
+    with contextlib.suppress(PermissionError):  # of folders, where the system does not open them
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+_BLOCK = 1 << 20
 
 
 @contextmanager
@@ -22,7 +78,9 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        flush(temporary)
         os.replace(temporary, path)
+        flush(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from asdcli.errors import UserError
-from asdcli.workspace.files import write_atomic
+from asdcli.errors import UserError, shown
+from asdcli.workspace.files import left_behind, read_json, sweep, write_atomic
 from asdcli.workspace.locks import locked
 from asdcli.workspace.made import digest
 
@@ -20,6 +20,11 @@ def raw_folder(data: Path, set_name: str) -> Path:
     return data / f"{set_name}_data" / "raw"
 
 
+def plain_name(name: str) -> bool:
+    """Whether a name can be that of one folder: no path, no place above, nothing that cannot be written."""
+    return bool(name) and name not in (".", "..") and name.isprintable() and not set(name) & set("/\\")
+
+
 class Workspace:
     """The folder of all work: `--root`, `ASD_ROOT`, or ./asd_work."""
 
@@ -28,8 +33,15 @@ class Workspace:
 
     # --- places ---------------------------------------------------------------------------------------------------
 
+    def _at(self, *names: str) -> Path:
+        """A place below the root. Names come from recipes, commands and other files: none may lead out of it."""
+        for name in names:
+            if not plain_name(name):
+                raise UserError(f"'{shown(name)}' cannot be the name of a folder.", "Names hold no / and no \\.")
+        return self.root.joinpath(*names)
+
     def data(self, edition: str) -> Path:
-        return self.root / "data" / edition
+        return self._at("data", edition)
 
     def raw(self, edition: str, set_name: str) -> Path:
         return raw_folder(self.data(edition), set_name)
@@ -38,7 +50,7 @@ class Workspace:
         return self.data(edition) / "truth"
 
     def store(self, edition: str, set_name: str, machine: str) -> Path:
-        return self.root / "store" / edition / set_name / machine
+        return self._at("store", edition, set_name, machine)
 
     @property
     def weights(self) -> Path:
@@ -47,19 +59,19 @@ class Workspace:
 
     def runs(self, recipe: str, edition: str, member: str, machine: str, seed: int) -> Path:
         """The folder of all runs of this name, each in a folder of its own."""
-        return self.root / "runs" / recipe / edition / member / machine / f"seed_{seed}"
+        return self._at("runs", recipe, edition, member, machine, f"seed_{seed}")
 
     def embeddings(self, recipe: str, edition: str, member: str, machine: str, seed: int) -> Path:
-        return self.root / "embeddings" / recipe / edition / member / machine / f"seed_{seed}"
+        return self._at("embeddings", recipe, edition, member, machine, f"seed_{seed}")
 
     def scores(self, recipe: str, edition: str, member: str, detector: str, seed: int) -> Path:
-        return self.root / "scores" / recipe / edition / member / detector / f"seed_{seed}"
+        return self._at("scores", recipe, edition, member, detector, f"seed_{seed}")
 
     def ensemble(self, name: str) -> Path:
-        return self.root / "ensembles" / name
+        return self._at("ensembles", name)
 
     def submission(self, label: str) -> Path:
-        return self.root / "submissions" / label
+        return self._at("submissions", label)
 
     # --- what is there --------------------------------------------------------------------------------------------
 
@@ -68,20 +80,29 @@ class Workspace:
         folder = self.root / "data"
         if not folder.is_dir():
             return []
-        return sorted(path.name for path in folder.iterdir() if self.sets(path.name))
+        return sorted(path.name for path in folder.iterdir() if plain_name(path.name) and self.sets(path.name))
 
     def sets(self, edition: str) -> list[str]:
         return [name for name in SETS if self.raw(edition, name).is_dir()]
+
+    def unplugged(self, edition: str) -> dict[str, Path]:
+        """Sets that are linked to a place that is not there now, and that place."""
+        places = {name: self.raw(edition, name) for name in SETS}
+        return {name: raw.readlink() for name, raw in places.items() if raw.is_symlink() and not raw.exists()}
+
+    def linked_editions(self) -> list[str]:
+        """Names under data/ of which a set is linked to a place that is not there now."""
+        folder = self.root / "data"
+        names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        return [name for name in names if plain_name(name) and self.unplugged(name)]
 
     # --- what was used last ---------------------------------------------------------------------------------------
 
     def last(self) -> dict[str, str]:
         """The edition, recipe and ensemble used last; empty on a bare root."""
-        try:
-            loaded = json.loads((self.root / ".last.json").read_text())
-        except (OSError, ValueError):
-            return {}
-        return loaded if isinstance(loaded, dict) else {}
+        loaded = read_json(self.root / ".last.json")
+        known = loaded if isinstance(loaded, dict) else {}
+        return {key: value for key, value in known.items() if isinstance(value, str)}
 
     def remember(self, **used: str) -> None:
         now = self.last()
@@ -95,12 +116,13 @@ class Workspace:
 
         While it is made the folder is held against other processes. Only then: a fresh result costs no lock.
         """
-        if is_fresh():
+        if is_fresh() and not left_behind(folder):
             return True
         with self.lock(folder):
             fresh = is_fresh()  # another process may have made it in the meantime
             if not fresh:
                 make()
+            sweep(folder)
         return fresh
 
     def lock(self, folder: Path) -> AbstractContextManager[None]:

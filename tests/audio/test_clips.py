@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,65 @@ def test_a_tree_without_clips(tmp_path: Path) -> None:
     tree(tmp_path, "fan/train/1.wav")
     with pytest.raises(UserError, match=r"there is fan/train/1\.wav\."):
         scan_clips(tmp_path, load_edition("dcase2022"), "dev")
+
+
+OWN = load_edition("workshop", own=True)
+
+
+def test_a_label_in_the_folder_and_another_in_the_name(tmp_path: Path) -> None:
+    tree(tmp_path, "fan/train/1.wav", *(f"fan/test/anomaly/normal_{i}.wav" for i in range(5)))
+    with pytest.raises(UserError) as caught:
+        scan_clips(tmp_path, OWN, "dev")
+    text = str(caught.value)
+    assert text.startswith(
+        f"5 clips with two labels in {tmp_path}: fan/test/anomaly/normal_0.wav (the name says normal,"
+    )
+    assert "the folder anomaly says anomaly)" in text
+    assert text.endswith("and 2 more.")
+
+
+def test_training_clips_that_are_labelled_anomalous_are_excluded(tmp_path: Path) -> None:
+    tree(tmp_path, "fan/train/1.wav", "fan/train/anomaly/2.wav", "fan/Test/anomaly/3.WAV")
+    clips, strays = scan_clips(tmp_path, OWN, "dev")
+    assert rows(clips, "path", "split", "label") == [
+        ("fan/Test/anomaly/3.WAV", "test", 1),
+        ("fan/train/1.wav", "train", 0),
+        ("fan/train/anomaly/2.wav", "excluded", 1),
+    ]
+    assert strays == []
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (b"\x90\xb3\x8f\xed.wav", r"fan/test/\udc90\udcb3\udc8f\udced.wav"),
+        (b"a\nb.wav", r"fan/test/a\nb.wav"),
+        (b"\x1b[31mred.wav", r"fan/test/\x1b[31mred.wav"),
+        ("\u202egnp.wav".encode(), r"fan/test/\u202egnp.wav"),
+    ],
+)
+def test_names_that_cannot_be_written(tmp_path: Path, name: bytes, told: str) -> None:
+    tree(tmp_path, "fan/train/1.wav", "fan/test/2.wav")
+    os.rename(tmp_path / "fan/test/2.wav", os.fsencode(tmp_path / "fan/test") + b"/" + name)
+    with pytest.raises(UserError) as caught:
+        scan_clips(tmp_path, OWN, "dev")
+    assert str(caught.value) == f"1 clip with a name that cannot be written in {tmp_path}: {told}."
+
+
+def test_names_in_any_script_are_names(tmp_path: Path) -> None:
+    tree(tmp_path, "ファン/train/正常　一.wav", 'ファン/test/a, "b".wav')
+    assert len(scan_clips(tmp_path, OWN, "dev")[0]) == 2
+
+
+def test_what_is_no_file_is_left_out(tmp_path: Path) -> None:
+    tree(tmp_path, "fan/train/1.wav", "fan/train/x.wav/2.wav")
+    os.mkfifo(tmp_path / "fan/train/pipe.wav")
+    os.mkfifo(tmp_path / "fan/attributes_00.csv")
+    (tmp_path / "fan/train/loop").symlink_to(tmp_path / "fan/train")
+    (tmp_path / "fan/train/self.wav").symlink_to("self.wav")  # decoding says what is wrong with it
+    clips, strays = scan_clips(tmp_path, OWN, "dev")
+    assert clips.path.tolist() == ["fan/train/1.wav", "fan/train/self.wav", "fan/train/x.wav/2.wav"]
+    assert sorted(path.name for path in strays) == ["attributes_00.csv", "loop", "pipe.wav"]
 
 
 @pytest.mark.real

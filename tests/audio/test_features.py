@@ -17,6 +17,7 @@ import pytest
 import torch
 from helpers import REPOSITORY, write_clip
 
+from asdcli.audio.cachefile import is_as_written
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.features import Features, cached_features, described, feature_key
 from asdcli.audio.frontends import FRONTENDS
@@ -101,11 +102,11 @@ def test_a_second_call_reads_what_is_there(compute: Callable[..., Features], tmp
     assert done == sorted(done)
     assert done[-1] == len(LENGTHS)
     path = only_file(tmp_path / "cache")
-    os.utime(path, ns=(0, 0))
+    before = path.stat().st_mtime_ns
     done.clear()
     again = compute(progress=done.append)
     assert done == []
-    assert path.stat().st_mtime_ns == 0
+    assert path.stat().st_mtime_ns == before
     np.testing.assert_array_equal(again.frames, first.frames)
     np.testing.assert_array_equal(again.offsets, first.offsets)
     assert again.fingerprint == first.fingerprint
@@ -180,6 +181,56 @@ def test_a_cache_of_the_wrong_size_is_computed_again(
     done: list[int] = []
     np.testing.assert_array_equal(compute(progress=done.append).frames, whole)
     assert done[-1] == len(LENGTHS)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: bytes(len(content)),
+        lambda content: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:],
+    ],
+    ids=["zeroed", "one bit"],
+)
+def test_a_cache_of_other_bytes_is_computed_again_and_said(
+    damage: Callable[[bytes], bytes],
+    compute: Callable[..., Features],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    whole = np.array(compute().frames)
+    path = only_file(tmp_path / "cache")
+    kept = path.stat()
+    content = damage(path.read_bytes())
+    with path.open("r+b") as file:  # the same inode, size and time: only the bytes tell
+        file.write(content)
+    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    done: list[int] = []
+    np.testing.assert_array_equal(compute(progress=done.append).frames, whole)
+    assert done[-1] == len(LENGTHS)
+    assert caplog.messages == [f"The features in {path} are not what was written; computed again."]
+
+
+@pytest.mark.parametrize("note", ["[5]", "{", '{"crcs": 5, "mark": []}', "[" * 100_000, ""])
+def test_a_damaged_note_is_not_believed(note: str, compute: Callable[..., Features], tmp_path: Path) -> None:
+    whole = np.array(compute().frames)
+    path = only_file(tmp_path / "cache")
+    path.with_suffix(".json").write_text(note)
+    assert not is_as_written(path)
+    done: list[int] = []
+    np.testing.assert_array_equal(compute(progress=done.append).frames, whole)
+    assert done[-1] == len(LENGTHS)
+    assert is_as_written(path)
+
+
+def test_a_copied_cache_is_read_once_and_taken(compute: Callable[..., Features], tmp_path: Path) -> None:
+    compute()
+    path = only_file(tmp_path / "cache")
+    path.write_bytes(path.read_bytes())
+    assert not is_as_written(path)
+    done: list[int] = []
+    compute(progress=done.append)
+    assert done == []
+    assert is_as_written(path)
 
 
 def test_what_a_killed_process_left_is_not_taken(compute: Callable[..., Features], tmp_path: Path) -> None:

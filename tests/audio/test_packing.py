@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from processes import Calls
 
 from asdcli.audio import packing
 from asdcli.audio.clips import ClipTable
-from asdcli.audio.packing import build_store
+from asdcli.audio.packing import build_store, whole_store
 from asdcli.audio.store import FORMAT, StaleStoreError, Store
 from asdcli.errors import UserError, WorkError
 
@@ -31,7 +32,7 @@ BUILD = """
 import json, logging, sys
 from pathlib import Path
 from asdcli.audio.clips import ClipTable
-from asdcli.audio.packing import build_store
+from asdcli.audio.packing import build_store, whole_store
 from asdcli.errors import AsdError
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 raw, out = map(Path, sys.argv[1:3])
@@ -71,7 +72,6 @@ def test_round_trip(raw: Path, out: Path) -> None:
     assert len(store) == 6
     assert store.channels == 1
     assert store.lengths.tolist() == [1000, 1600] * 3
-    assert store.samples.shape == (7800, 1)
     assert store.notices == ()
     assert done == [1, 2, 3, 4, 5, 6]
     for i in range(6):
@@ -79,7 +79,7 @@ def test_round_trip(raw: Path, out: Path) -> None:
         assert store.waveform(i).dtype == np.float32
         assert np.array_equal(store.waveform(i), expected)
     assert store.clips.columns() == fan_clips(raw).columns()
-    assert names_in(out) == ["index.json", "samples.i16"]
+    assert names_in(out) == ["index.json", "samples.bin"]
 
 
 def test_a_fresh_store_is_not_packed_again(raw: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def edit_json(out: Path, key: str, value: object) -> None:
 
 
 def swap_samples(raw: Path, out: Path) -> None:
-    samples = out / "samples.i16"
+    samples = out / "samples.bin"
     samples.write_bytes(samples.read_bytes()[::-1])
 
 
@@ -124,11 +124,13 @@ REASONS: list[tuple[Callable[[Path, Path], object], str]] = [
     (touch, "1 source files changed, the first is fan/train/2.wav"),
     (lambda raw, out: write_fan(raw, "7.wav", noise(10)), "the clips are not the same as before"),
     (lambda raw, out: (raw / "fan/train/2.wav").unlink(), "the clips are not the same as before"),
-    (lambda raw, out: os.truncate(out / "samples.i16", 15_599), "has 15599 bytes instead of 15600"),
-    (swap_samples, "samples.i16 was changed after it was written"),
-    (lambda raw, out: (out / "samples.i16").unlink(), "There is no store in"),
+    (lambda raw, out: os.truncate(out / "samples.bin", 15_599), "has 15599 bytes instead of 15600"),
+    (swap_samples, "samples.bin was changed after it was written"),
+    (lambda raw, out: (out / "samples.bin").unlink(), "There is no store in"),
     (lambda raw, out: (out / "index.json").write_text("{"), "index.json cannot be understood"),
     (lambda raw, out: (out / "index.json").write_text("[]"), "index.json cannot be understood"),
+    (lambda raw, out: (out / "index.json").write_text("[" * 100_000), "index.json cannot be understood"),
+    (lambda raw, out: (out / "index.json").write_text('{"format": {}}'), "has store format {}"),
     (lambda raw, out: (out / "index.json").write_bytes(b"\xff\xfe"), "index.json cannot be understood"),
     (lambda raw, out: edit_json(out, "format", FORMAT + 1), f"has store format {FORMAT + 1}"),
     (lambda raw, out: edit_json(out, "lengths", [1300] * 6), "index.json was changed"),
@@ -147,7 +149,111 @@ def test_stale_stores_are_packed_again(
     assert reason in caplog.text
     for i, path in enumerate(store.clips.path):
         assert np.array_equal(store.waveform(i), sf.read(raw / path, dtype="float32")[0])
-    assert names_in(out) == ["index.json", "samples.i16"]
+    assert names_in(out) == ["index.json", "samples.bin"]
+
+
+def decoded_by(raw: Path, out: Path) -> tuple[Store, int]:
+    """The store, and how many clips were decoded for it."""
+    done = [0]
+    return build_store(raw, fan_clips(raw), out, done.append), done[-1]
+
+
+def test_one_new_clip_is_one_clip_decoded(raw: Path, out: Path) -> None:
+    assert decoded_by(raw, out)[1] == 6
+    write_fan(raw, "3a.wav", noise(700, seed=20))
+    store, decoded = decoded_by(raw, out)
+    assert decoded == 1
+    (raw / "fan/train/1.wav").unlink()
+    store, decoded = decoded_by(raw, out)
+    assert decoded == 0
+    again = build_store(raw, fan_clips(raw), out.with_name("again"))
+    assert (out / "samples.bin").read_bytes() == (out.with_name("again") / "samples.bin").read_bytes()
+    assert store.fingerprint == again.fingerprint
+    assert store.measures.rows() == again.measures.rows()
+
+
+def test_clips_of_one_size_and_time_that_were_exchanged(raw: Path, out: Path) -> None:
+    """As they are from one zip: `mv` leaves size and time of content as they were."""
+    first, second = (raw / "fan/train" / name for name in ("0.wav", "2.wav"))
+    os.utime(first, (1, 1))
+    os.utime(second, (1, 1))
+    before = decoded_by(raw, out)[0].fingerprint
+    first.rename(first.with_suffix(".tmp"))
+    second.rename(first)
+    first.with_suffix(".tmp").rename(second)
+    store, decoded = decoded_by(raw, out)
+    assert decoded == 2
+    assert store.fingerprint != before
+    assert np.array_equal(store.clip(0), noise(1000, seed=2))
+
+
+def test_a_clip_written_over_in_place_with_its_old_time(raw: Path, out: Path) -> None:
+    path = raw / "fan/train/0.wav"
+    kept, inode = path.stat().st_mtime_ns, path.stat().st_ino
+    decoded_by(raw, out)
+    with path.open("r+b") as file:
+        file.write((raw / "fan/train/2.wav").read_bytes())
+    os.utime(path, ns=(kept, kept))
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (inode, kept)
+    store, decoded = decoded_by(raw, out)
+    assert decoded == 1
+    assert np.array_equal(store.clip(0), noise(1000, seed=2))
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_clip_too_quiet_for_16_bits_is_kept_beside_others(raw: Path, out: Path, quiet: bool) -> None:
+    x = np.random.default_rng(0).standard_normal(1000) * (3e-5 if quiet else 0.1)
+    write_fan(raw, "4.wav", x, subtype="FLOAT")
+    store = build_store(raw, fan_clips(raw), out)
+    assert store.kinds.tolist() == [0, 0, 0, 0, int(quiet), 0]
+    assert np.array_equal(store.clip(5), noise(1600, seed=5))
+    if quiet:
+        assert np.array_equal(store.waveform(4), x.astype(np.float32))
+        assert any("4.wav" in notice and "20 dB quieter" in notice for notice in store.notices)
+    else:
+        assert np.abs(store.waveform(4) - x).max() <= 0.5 / 32768 + 1e-9
+    waveforms = {int(i): wave for rows, batch in store.batches(0, 10**6) for i, wave in zip(rows, batch, strict=True)}
+    for i in range(6):
+        assert waveforms[i].dtype == np.float32
+        assert np.array_equal(waveforms[i], store.waveform(i))
+
+
+def test_damaged_bytes_are_decoded_again_and_said(raw: Path, out: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = build_store(raw, fan_clips(raw), out)
+    assert whole_store(raw, store, out) is store
+    before, kept = (out / "samples.bin").read_bytes(), (out / "samples.bin").stat()
+    with (out / "samples.bin").open("r+b") as file:
+        file.seek(2100)
+        file.write(bytes([before[2100] ^ 4]))
+    os.utime(out / "samples.bin", ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    store = Store.open(out, believe=True)
+    done: list[int] = []
+    again = whole_store(raw, store, out, done.append)
+    assert done == [1]
+    assert "1 clip in" in caplog.text
+    assert "not what was written (first: fan/train/1.wav), decoded again." in caplog.text
+    assert (out / "samples.bin").read_bytes() == before
+    assert again.fingerprint == store.fingerprint
+
+
+def test_a_copied_store_is_read_once(raw: Path, out: Path, tmp_path: Path) -> None:
+    build_store(raw, fan_clips(raw), out)
+    copy = tmp_path / "copy"
+    shutil.copytree(out, copy)
+    assert Store.open(copy).moved
+    done: list[int] = []
+    build_store(raw, fan_clips(raw), copy, done.append)
+    assert done == []
+    assert not Store.open(copy).moved
+
+
+def test_what_a_kill_or_an_older_version_left_goes(raw: Path, out: Path) -> None:
+    build_store(raw, fan_clips(raw), out)
+    for name in ("samples.bin.tmp", "index.json.tmp", "samples.i16"):
+        (out / name).write_bytes(b"left")
+    (out / "features").mkdir()
+    build_store(raw, fan_clips(raw), out)
+    assert names_in(out) == ["features", "index.json", "samples.bin"]
 
 
 def test_notices_are_summed_per_machine(raw: Path, out: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -157,7 +263,8 @@ def test_notices_are_summed_per_machine(raw: Path, out: Path, caplog: pytest.Log
     store = build_store(raw, fan_clips(raw), out)
     assert store.notices == (
         "3 clips of fan resampled from 44100 Hz to 16000 Hz.",
-        "1 clip of fan clipped to full scale: 2 samples.",
+        "1 clip of fan goes beyond full scale, up to 3, and is kept so: fan/train/loud.wav.",
+        "1 clip of fan is less than half as long as most: fan/train/loud.wav.",
     )
     assert store.lengths.tolist()[-4:] == [1600, 1600, 1600, 3]
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == list(store.notices)
@@ -235,8 +342,8 @@ def test_killed_at_any_moment(many: Path, out: Path, tmp_path: Path, stop: bool)
             assert Store.open(out).fingerprint == reference.fingerprint
             shutil.rmtree(out)
     assert build_store(many, fan_clips(many), out).fingerprint == reference.fingerprint
-    assert (out / "samples.i16").read_bytes() == (tmp_path / "reference" / "samples.i16").read_bytes()
-    assert names_in(out) == ["index.json", "samples.i16"]
+    assert (out / "samples.bin").read_bytes() == (tmp_path / "reference" / "samples.bin").read_bytes()
+    assert names_in(out) == ["index.json", "samples.bin"]
 
 
 # Before a process packs: die at the nth call of os.replace.
@@ -259,21 +366,30 @@ def test_killed_between_the_two_files(raw: Path, out: Path, nth: int) -> None:
     assert process.returncode == -signal.SIGKILL
     with pytest.raises(StaleStoreError, match="There is no store"):
         Store.open(out)
-    assert np.array_equal(build_store(raw, fan_clips(raw), out).samples[:1000], noise(1000, seed=50))
-    assert names_in(out) == ["index.json", "samples.i16"]
+    assert np.array_equal(build_store(raw, fan_clips(raw), out).clip(0), noise(1000, seed=50))
+    assert names_in(out) == ["index.json", "samples.bin"]
 
 
 def test_killed_while_packing_again_keeps_the_old_store(many: Path, out: Path) -> None:
     first = build_store(many, fan_clips(many), out)
-    write_fan(many, "000.wav", noise(100))
+    for path in (many / "fan" / "train").iterdir():
+        path.write_bytes(path.read_bytes()[:-800])  # a little shorter
+        repair(path)
     process = start(many, out, stop_at=100)
     has_packed(process, 100)
-    assert "samples.i16.tmp" in names_in(out)
+    assert "samples.bin.tmp" in names_in(out)
     process.kill()
     process.communicate()
     assert Store.open(out).fingerprint == first.fingerprint
     assert build_store(many, fan_clips(many), out).fingerprint != first.fingerprint
-    assert names_in(out) == ["index.json", "samples.i16"]
+    assert names_in(out) == ["index.json", "samples.bin"]
+
+
+def repair(path: Path) -> None:
+    """Sizes in the header that fit the file."""
+    content = path.read_bytes()
+    at = content.index(b"data")
+    path.write_bytes(content[:at] + b"data" + struct.pack("<I", len(content) - at - 8) + content[at + 8 :])
 
 
 def test_two_processes_at_once(many: Path, out: Path) -> None:
@@ -300,7 +416,7 @@ def test_waiting_for_another_process(raw: Path, out: Path) -> None:
 
 
 def build_store_without_lock(raw: Path, out: Path) -> None:
-    packing._pack(raw, fan_clips(raw), out, lambda done: None, 1)
+    packing._pack(raw, fan_clips(raw), out, lambda done: None, 1, "")
 
 
 @pytest.fixture

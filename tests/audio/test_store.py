@@ -53,7 +53,7 @@ def test_stereo(tmp_path: Path, out: Path) -> None:
     x = noise(500, channels=2)
     write_fan(tmp_path, "0.wav", x)
     store = build_store(tmp_path, fan_clips(tmp_path), out)
-    assert store.samples.shape == (500, 2)
+    assert store.clip(0).shape == (500, 2)
     assert np.array_equal(store.waveform(0, 1), x[:, 1] / np.float32(32768))
     assert np.allclose(store.waveform(0, "mean"), x.mean(axis=1) / 32768)
     assert np.allclose(store.waveform(0, "difference"), (x[:, 0].astype(float) - x[:, 1]) / 32768)

@@ -117,7 +117,7 @@ def test_killed_features_end_with_the_same_store(
     kill_until_done("features")
     store = "root/store/demo/dev/SynFan"
     expected, made = whole_files(undisturbed / store), whole_files(tmp_path / store)
-    data = {name for name in expected if name.endswith((".i16", ".f32"))}
+    data = {name for name in expected if name.endswith((".bin", ".f32"))}
     assert len(data) == 2
     assert {name: made[name] for name in data} == {name: expected[name] for name in data}
     assert made.keys() == expected.keys()

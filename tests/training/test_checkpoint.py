@@ -95,3 +95,14 @@ def test_a_log_that_lost_lines_is_not_filled_with_zeros(tmp_path: Path) -> None:
     log.cut(100)
     log.write({"epoch": 5})
     assert log.path.read_text() == '{"epoch": 5}\n'
+
+
+@pytest.mark.parametrize("place", range(0, 1000, 37))
+def test_one_bit_is_noticed(tmp_path: Path, place: int) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "f")
+    checkpoint.save(STATE)
+    content = bytearray(checkpoint.path.read_bytes())
+    content[place] ^= 1
+    checkpoint.path.write_bytes(content)
+    assert checkpoint.load() is None
+    assert checkpoint.damaged

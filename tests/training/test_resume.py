@@ -83,7 +83,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def result(folder: Path, weights: dict[str, Tensor]) -> dict[str, Any]:
     """All that a run leaves: weights, log, and in the last checkpoint its optimiser and position."""
-    saved = torch.load(folder / "checkpoint.pt", weights_only=True)
+    saved = Checkpoint(folder / "checkpoint.pt", "f").load()
     return {"weights": weights, "log": toys.log_of(folder), "checkpoint": saved | {"log_size": None}}
 
 
@@ -222,7 +222,7 @@ def test_without_a_usable_checkpoint_a_run_starts_anew(
     path = tmp_path / "b" / "checkpoint.pt"
     content = path.read_bytes()
     if damage == "other fingerprint":
-        torch.save(torch.load(path, weights_only=True) | {"fingerprint": "other"}, path)
+        Checkpoint(path, "other").save(Checkpoint(path, "f").load())
     else:
         spoilt = {"truncated": content[: len(content) // 2], "garbage": b"garbage" * 99, "zeros": bytes(len(content))}
         path.write_bytes(spoilt.get(damage, b""))

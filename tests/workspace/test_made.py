@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,9 @@ def test_fresh_is_what_was_made_from_exactly_this(made: Made) -> None:
     assert not made.is_fresh("abc")
     assert made.fingerprint("one") == "abc"
     assert made.fingerprint("three") is None
-    assert made.read()["one"] == {"fingerprint": "abc", "files": ["weights"], "asd": asdcli.__version__, "seed": 3}
+    entry = made.read()["one"]
+    assert list(entry.pop("written")) == ["weights"]
+    assert entry == {"fingerprint": "abc", "files": ["weights"], "asd": asdcli.__version__, "seed": 3}
 
 
 def test_a_missing_file_makes_its_part_stale_and_no_other(made: Made) -> None:
@@ -82,3 +85,41 @@ def test_a_broken_word_is_stale_and_can_be_written_again(made: Made, content: by
 
 def test_nothing_is_fresh_where_nothing_was_made(tmp_path: Path) -> None:
     assert not Made(tmp_path / "nowhere").is_fresh("abc")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1], lambda data: bytes(len(data)), lambda data: b"\1" + data[1:]]
+)
+def test_a_file_of_other_bytes_is_not_fresh_and_is_named(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    made, path = Made(tmp_path), tmp_path / "weights"
+    path.write_bytes(b"content")
+    made.write("abc", ["weights"])
+    assert (made.is_fresh("abc"), made.damaged("abc")) == (True, "")
+    path.write_bytes(damage(b"content"))
+    assert (made.is_fresh("abc"), made.damaged("abc")) == (False, "weights")
+    assert made.damaged("other") == ""
+    made.forget("all")
+    assert made.read() == {}
+
+
+def test_a_copied_file_is_fresh(tmp_path: Path) -> None:
+    made, path = Made(tmp_path), tmp_path / "weights"
+    path.write_bytes(b"content")
+    made.write("abc", ["weights"])
+    path.unlink()
+    path.write_bytes(b"content")
+    assert made.is_fresh("abc")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[5]", '{"all": 5}', '{"all": {"files": [5], "fingerprint": "abc"}}', '{"all": {"fingerprint": 5}}'),
+        *('{"all": {"fingerprint": "abc", "files": [], "written": [5]}}', "", "\0", "[" * 100_000),
+    ],
+    ids=range(8),
+)
+def test_damaged_notes_are_as_if_never_made(tmp_path: Path, text: str) -> None:
+    made = Made(tmp_path)
+    made.path.write_text(text)
+    assert (made.read(), made.fingerprint(), made.is_fresh("abc")) == ({}, None, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,38 @@ def test_a_broken_memory_is_no_memory(tmp_path: Path, content: bytes) -> None:
     assert workspace.last() == {}
     workspace.remember(edition="demo")
     assert workspace.last() == {"edition": "demo"}
+
+
+@pytest.mark.parametrize("name", ["../up", "/etc", "..", ".", "", "a/b", "a\\b", "a\nb", "a\0b"])
+def test_no_name_leads_out_of_the_root(tmp_path: Path, name: str) -> None:
+    workspace = Workspace(tmp_path)
+    asked: list[Callable[[str], Path]] = [
+        workspace.data,
+        workspace.ensemble,
+        workspace.submission,
+        workspace.truth,
+        lambda name: workspace.raw(name, "dev"),
+        lambda name: workspace.store("demo", "dev", name),
+        lambda name: workspace.runs("r", "demo", name, "fan", 0),
+        lambda name: workspace.embeddings(name, "demo", "m", "fan", 0),
+        lambda name: workspace.scores("r", "demo", "m", name, 0),
+    ]
+    for place in asked:
+        with pytest.raises(UserError, match="cannot be the name of a folder"):
+            place(name)
+
+
+@pytest.mark.parametrize("text", ["[5]", '{"edition": 5, "recipe": []}', "", "[" * 100_000])
+def test_a_damaged_note_of_what_was_used_last_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".last.json").write_text(text)
+    assert Workspace(tmp_path).last() == {}
+
+
+def test_a_linked_set_that_is_not_there(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.data("x").joinpath("dev_data").mkdir(parents=True)
+    workspace.raw("x", "dev").symlink_to(tmp_path / "unplugged")
+    assert workspace.unplugged("x") == {"dev": tmp_path / "unplugged"}
+    assert workspace.linked_editions() == ["x"]
+    (tmp_path / "unplugged").mkdir()
+    assert (workspace.unplugged("x"), workspace.linked_editions()) == ({}, [])

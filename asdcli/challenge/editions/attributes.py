@@ -6,6 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from asdcli.challenge.csvfile import read_rows
+from asdcli.challenge.editions.clipnames import SOUND
 from asdcli.errors import UserError
 
 
@@ -33,9 +34,9 @@ def read_attributes(path: Path) -> dict[str, dict[str, str]]:
 
 
 def clip_stem(name: str) -> str:
-    """The last part of a path without `.wav`."""
+    """The last part of a path without `.wav`, or what else a sound file may end in."""
     last = PurePosixPath(name.strip().replace("\\", "/")).name
-    return last[:-4] if last.lower().endswith(".wav") else last
+    return next((last[: -len(ending)] for ending in SOUND if last.lower().endswith(ending)), last)
 
 
 def _pair_columns(path: Path, line: int, header: list[str]) -> list[tuple[int, int]]:

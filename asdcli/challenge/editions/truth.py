@@ -38,7 +38,7 @@ class Truth:
     notes: tuple[str, ...] = ()
 
     def lookup(self, unit: Unit, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Labels (int64) and domains (str) `[clips]` of the clips of a score file, in its order.
+        """Labels (int64) and domains (str) `[clips]` of the clips of a score file, in its order; -1 where none is told.
 
         Raises UserError when the names are not exactly the clips of the unit, each once.
         """
@@ -77,33 +77,39 @@ def _check_names(unit: Unit, names: Sequence[str], known: Mapping[str, Clip]) ->
 
 
 def truth_from_clips(rows: Iterable[tuple[str, str, str, int, str]]) -> Truth:
-    """Truth from rows of machine, section, clip name, label, domain. Raises UserError when a label is unknown."""
+    """Truth from rows of machine, section, clip name, label, domain.
+
+    Clips without a label are left out, which a note says. Raises UserError when no clip at all has one.
+    """
     clips: dict[Section, dict[str, Clip]] = {}
     unlabelled: dict[Section, list[str]] = {}
     for machine, section, name, label, domain in rows:
         if label == UNKNOWN:
             unlabelled.setdefault((machine, section), []).append(name)
         clips.setdefault((machine, section), {})[name] = (label, domain)
-    for (machine, section), names in unlabelled.items():
-        raise UserError(
-            f"{len(names)} of {len(clips[machine, section])} test clips of {machine} section {section} do not tell in "
-            f"their names whether they are anomalous (first: {names[0]}).",
-            "Name the folder of the official ground truth with --truth DIR.",
-        )
-    return Truth(clips)
+    notes = tuple(
+        f"{len(names)} of {len(clips[machine, section])} test clips of {machine} section {section} do not tell in "
+        f"their names whether they are anomalous and are left out (first: {names[0]})."
+        for (machine, section), names in unlabelled.items()
+    )
+    if notes and sum(map(len, unlabelled.values())) == sum(map(len, clips.values())):
+        raise UserError(notes[0], "Name the folder of the official ground truth with --truth DIR.")
+    return Truth(clips, notes=notes)
 
 
 def truth_from_names(edition: Edition, set_name: str, names: Mapping[Unit, Sequence[str]]) -> Truth:
     """Truth from clip names that carry their label, as in dev sets; `names` holds the clips of each unit.
 
     Names of own data may begin with folders below `test/` (`anomaly/clip7.wav`). Raises UserError for names that are
-    not of the edition, lie in the wrong unit or carry no label.
+    not of the edition, lie in the wrong unit or carry two labels, and when none carries any.
     """
     rows = []
     for unit, clips in names.items():
         for name in clips:
             folder, _, file_name = name.rpartition("/")
             clip = parse_clip_name(edition, set_name, f"test/{folder}", file_name)
+            if clip is not None and clip.conflict:
+                raise UserError(f"The test clip {name} of {unit} has two labels: {clip.conflict}.")
             if clip is None or not _fits(unit, clip):
                 raise UserError(f"{name} is not the name of a test clip of {unit} in {edition.name}.")
             rows.append((unit.machine, unit.section, name, clip.label, clip.domain))
@@ -237,7 +243,7 @@ def _read_codes(path: Path) -> dict[str, int]:
             raise UserError(f"{path}, line {line}: '{row[1]}' is neither 0 nor 1.")
         if row[0] in codes:
             raise UserError(f"{path}, line {line}: {row[0]} stands twice.")
-        codes[row[0]] = int(row[1])
+        codes[row[0]] = int(row[1].strip())
     return codes
 
 

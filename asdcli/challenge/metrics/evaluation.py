@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from asdcli.challenge.editions.clipnames import UNKNOWN
 from asdcli.challenge.editions.edition import Edition, set_of
 from asdcli.challenge.editions.scorefiles import Unit, units
 from asdcli.challenge.editions.truth import DOMAINS, Truth
@@ -165,6 +166,7 @@ def evaluate(
     """
     set_name, present = _one_set(edition, scores)
     scored = {unit: _scored(unit, scores[unit], truth, (decisions or {}).get(unit)) for unit in present}
+    scored = {unit: clips for unit, clips in scored.items() if len(clips.labels)}  # the truth's notes tell the others
     rows = {unit: _unit_row(edition, unit, clips) for unit, clips in scored.items()}
     score = float(_score(edition, rows))
     official = edition.metrics != "per_id"
@@ -216,11 +218,15 @@ def _scored(unit: Unit, values: Values, truth: Truth, decided: Values | None) ->
     if not np.isfinite(scores).all():
         bad = int(np.flatnonzero(~np.isfinite(scores))[0])
         raise UserError(f"The score of {names[bad]} ({unit}) is {scores[bad]}, not a finite number.")
+    told = labels != UNKNOWN
+    scores, labels, domains = scores[told], labels[told], domains[told]
     if decided is None:
         return _Scored(scores, labels, domains, None)
     if odd := sorted({*decided[1].tolist()} - {0, 1}):
         raise UserError(f"The decisions of {unit} hold {odd[0]:g}; a decision is 0 (normal) or 1 (anomaly).")
-    return _Scored(scores, labels, domains, (decided[1], *truth.lookup(unit, decided[0])))
+    decisions = (decided[1], *truth.lookup(unit, decided[0]))
+    told = decisions[1] != UNKNOWN
+    return _Scored(scores, labels, domains, (decisions[0][told], decisions[1][told], decisions[2][told]))
 
 
 def _unit_row(edition: Edition, unit: Unit, clips: _Scored) -> dict[str, float]:

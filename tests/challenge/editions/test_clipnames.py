@@ -60,7 +60,6 @@ def test_random_text_never_raises(name, set_name, folder, text):
 @pytest.mark.parametrize(
     "file_name",
     [
-        "section_00_source_test_normal_0000.WAV",
         "section_00_source_test_normal_0000.wav\n",
         "section_0_source_test_normal_0000.wav",
         "section_٠٠_source_test_normal_0000.wav",
@@ -73,6 +72,13 @@ def test_random_text_never_raises(name, set_name, folder, text):
 )
 def test_other_names_are_not_guessed(file_name):
     assert parse_clip_name(load_edition("dcase2023"), "dev", "test", file_name) is None
+
+
+@pytest.mark.parametrize("ending", ["WAV", "Wav", "flac", "ogg"])
+def test_official_names_in_capitals_and_other_forms(ending):
+    expected = ClipName("00", "source", "test", 0)
+    for name in (f"section_00_source_test_normal_0000.{ending}", f"SECTION_00_SOURCE_TEST_NORMAL_0000.{ending}"):
+        assert parse_clip_name(load_edition("dcase2023"), "dev", "test", name) == expected
 
 
 @pytest.mark.parametrize(
@@ -141,7 +147,27 @@ def test_supplemental_names_are_read_tolerantly(file_name, kind, domain):
         ("test", "normalised_7.wav", ClipName("00", "", "test", -1)),
         ("test/normal", "00001.wav", ClipName("00", "", "test", 0)),
         ("test/anomalous/bearing", "00001.wav", ClipName("00", "", "test", 1)),
-        ("test/anomaly", "normal_load.wav", ClipName("00", "", "test", 0)),
+        (
+            "test/anomaly",
+            "normal_load.wav",
+            ClipName("00", "", "test", -1, conflict="the name says normal, the folder anomaly says anomaly"),
+        ),
+        (
+            "test",
+            "normal_or_anomaly.wav",
+            ClipName("00", "", "test", -1, conflict="the name says normal, the name says anomaly"),
+        ),
+        (
+            "test/anomaly",
+            "section_01_target_test_normal_0001.wav",
+            ClipName("01", "target", "test", 0, conflict="the name says normal, the folder anomaly says anomaly"),
+        ),
+        ("train/anomaly", "7.wav", ClipName("00", "", "excluded", 1)),
+        ("train", "anomaly_id_04_00000007.wav", ClipName("04", "", "excluded", 1)),
+        ("Test/Anomaly", "SECTION_01_Target_TEST_Anomaly_0001_Vel_X.WAV", ClipName("01", "target", "test", 1, "Vel_X")),
+        ("TRAIN", "section_01_source_train_normal_0001.Wav", ClipName("01", "source", "train", 0)),
+        ("test", "section_01_source_test_normal_0001.flac", ClipName("01", "source", "test", 0)),
+        ("test/normal", "monday.ogg", ClipName("00", "", "test", 0)),
         ("target_test", "7.wav", ClipName("00", "target", "test", -1)),
         ("test/anomaly", "section_02_0001.wav", ClipName("02", "", "test", 1)),
         ("test", "section_01_target_test_anomaly_0001_x.wav", ClipName("01", "target", "test", 1, "x")),

@@ -231,3 +231,21 @@ def test_truth_from_names_of_own_data():
     assert truth_from_names(own, "dev", {unit: names}).lookup(unit, names)[0].tolist() == [0, 1, 1]
     with pytest.raises(UserError, match="do not tell"):
         truth_from_names(own, "dev", {unit: ["1.wav"]})
+
+
+def test_a_clip_without_a_label_is_left_out_and_said() -> None:
+    own, unit = load_edition("own", own=True), Unit("fan", "00")
+    names = ["anomaly/1.wav", "normal/2.wav", "today.wav"]
+    truth = truth_from_names(own, "dev", {unit: names, Unit("mill", "00"): ["x.wav"]})
+    assert truth.lookup(unit, names)[0].tolist() == [1, 0, -1]
+    assert truth.notes[0].startswith("1 of 3 test clips of fan section 00 do not tell in their names")
+    assert truth.notes[1].startswith("1 of 1 test clips of mill section 00 do not tell in their names")
+    with pytest.raises(UserError, match="has two labels: the name says normal, the folder anomaly says anomaly"):
+        truth_from_names(own, "dev", {unit: ["anomaly/normal.wav"]})
+
+
+def test_what_strip_takes_away_is_no_part_of_a_label(tmp_path: Path) -> None:
+    write(tmp_path / "ground_truth_fan_section_00_test.csv", "a.wav,\x1e1\nb.wav, 0\n")
+    assert read_truth(tmp_path, load_edition("own", own=True)).clips == {
+        ("fan", "00"): {"a.wav": (1, ""), "b.wav": (0, "")}
+    }

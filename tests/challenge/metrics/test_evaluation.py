@@ -271,3 +271,16 @@ def test_real_folders_equal_sklearn(real_dir):
             assert result.harmonic["pauc"] == pytest.approx(hmean(here[2::3]), **CLOSE)
             assert result.arithmetic["pauc"] == pytest.approx(np.mean(here[2::3]), **CLOSE)
         assert done.ci95[0] < done.official_score < done.ci95[1]
+
+
+def test_an_unlabelled_clip_changes_nothing_for_the_others() -> None:
+    own, unit, other = load_edition("own", own=True), Unit("fan", "00"), Unit("mill", "00")
+    names, scores = [f"{label}/{i}.wav" for label in ("normal", "anomaly") for i in range(3)], np.arange(6.0)
+    alone = evaluate(own, {unit: (names, scores)}, truth_from_names(own, "dev", {unit: names}), bootstrap=20)
+    more = [*names, "today.wav"]
+    truth = truth_from_names(own, "dev", {unit: more, other: ["x.wav"]})
+    values = {unit: (more, np.arange(7.0)), other: (["x.wav"], np.zeros(1))}
+    done = evaluate(own, values, truth, {unit: (more, np.ones(7))}, bootstrap=20)
+    assert (done.official_score, done.ci95, done.clips) == (alone.official_score, alone.ci95, 6)
+    assert list(done.machines) == ["fan"]
+    assert len(done.notes) == 2
