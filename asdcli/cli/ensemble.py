@@ -171,6 +171,7 @@ def _document(fused: Fused, grid: bool) -> dict[str, Any]:
     worth, own = fused.worth, fused.shares.machines
     document: dict[str, Any] = {"equal": worth and worth.equal}
     if grid:
+        document |= {"search": worth and worth.search}
         document |= {"grid": worth and worth.chosen, "held_out": worth and worth.held_out}
     elif len(set(fused.shares.common.values())) > 1 or own:
         document["score"] = worth and worth.chosen
@@ -199,7 +200,9 @@ def _draw(output: Output, edition: Edition, fused: Fused, systems: list[str], gr
         output.text(f"Not evaluated: {fused.not_evaluated}")
     if shares.machines:
         output.text(_whose_weights(fused))
-    if grid and worth:
+    if worth and shares.oracle and (grid or worth.held_out is not None):
+        if worth.searched:
+            output.text(worth.searched)
         output.text(_verdict(worth))
     output.text(f"Score and decision files: {fused.out}/{{{','.join(fused.sets)}}}")
     output.text(f"Weights: {fused.out / 'weights.yaml'}")
@@ -209,10 +212,10 @@ def _fusions(worth: Worth | None, oracle: bool, grid: bool) -> dict[str, float |
     """Scores of the fusion by what stands before them; what test labels have chosen has the plain number beside it."""
     if worth is None:
         return {"ensemble": None}
-    if grid:
+    if grid or worth.held_out is not None:
         return {
             "equal weights": worth.equal,
-            "grid optimum (oracle)": worth.chosen,
+            f"{f'{worth.search} optimum' if worth.search else 'best systems'} (oracle)": worth.chosen,
             "held out (weights found on the other machines)": worth.held_out,
         }
     plain = {} if worth.chosen == worth.equal else {"equal weights": worth.equal}
