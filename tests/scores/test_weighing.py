@@ -69,7 +69,7 @@ def run(folders: list[ScoreFolder], edition: Edition, choice: Choice, out: Path,
 def evaluated(root: Path, edition: Edition, folder: Path) -> float:
     """The score of written files as `asd evaluate` finds it."""
     opened = open_score_folder(Workspace(root), Ui(), folder, edition)
-    (result,) = evaluate(Workspace(root), Ui(), edition, [opened], set_name="dev", bootstrap=0)
+    (result,) = evaluate(Workspace(root), Ui(), edition, [opened], set_name="dev", bootstrap=0, partial=True)
     return result.evaluation.score
 
 
