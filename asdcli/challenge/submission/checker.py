@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from asdcli.challenge.editions.edition import Edition, edition_names, load_common, load_edition
-from asdcli.challenge.editions.scorefiles import Unit
+from asdcli.challenge.editions.scorefiles import VALUE_FILE, Unit
 from asdcli.challenge.submission.filecheck import Kind, and_more, check_clips, check_values, read_table
 from asdcli.challenge.submission.meta_check import check_meta, meta_warnings
-from asdcli.challenge.submission.namecheck import VALUE_FILE, Files, check_names, count_files
+from asdcli.challenge.submission.namecheck import Files, check_names, count_files
 from asdcli.challenge.submission.package import BrokenPackageError, Package, Problem
 from asdcli.challenge.submission.team import LABEL_FORM, is_label, parse_label
 from asdcli.errors import UserError
