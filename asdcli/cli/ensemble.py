@@ -43,7 +43,9 @@ def ensemble(
     context: typer.Context,
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[SCORES_DIR]...", help="Folders of score files. Left out: the members of a recipe."),
+        typer.Argument(
+            metavar="[SCORES_DIR]...", help="Folders of score files, or zips. Left out: the members of a recipe."
+        ),
     ] = None,
     recipe: options.Recipe = None,
     data: options.Data = None,
@@ -89,6 +91,7 @@ def ensemble(
         raise UserError("--step and --per-machine belong to a search.", "--grid")
     choice, used_norm = _choice(output, grid, step, per_machine, weights, weight, norm)
     if folders:
+        options.refuse_with_folders(context, "recipe", "member", "set_name", "seed", "device", "profile")
         if system is not None:
             raise UserError("--system names a system of a recipe; folders have weights.", "--weight, or --weights FILE")
         edition, fused, systems = _fuse_given(output, folders, data, machine, choice, used_norm, out)

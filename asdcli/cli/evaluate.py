@@ -31,7 +31,7 @@ def evaluate(
     folders: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[SCORES_DIR]...", help="Folders of score files. Left out: those of the recipe used last."
+            metavar="[SCORES_DIR]...", help="Folders of score files, or zips. Left out: the recipe used last."
         ),
     ] = None,
     data: options.Data = None,
@@ -61,6 +61,8 @@ def evaluate(
 
     output: Output = context.obj
     if folders:
+        own = ("member", "seed", "device", "profile", *(() if against_published else ("recipe",)))
+        options.refuse_with_folders(context, *own)
         from asdcli.stages.choices import open_score_folders
 
         edition, opened = open_score_folders(output.workspace, output.ui, folders, data, machine)

@@ -189,3 +189,24 @@ def test_scores_of_any_size_are_evaluated(whole: Path) -> None:
     after = json.loads(official("--json"))["machines"]["fan"]["sections"]["00"]
     assert after["auc_source"] == before["auc_source"]
     assert "inf" not in official()
+
+
+def test_systems_of_one_name_are_called_by_their_path(whole: Path) -> None:
+    for place in ("one/run/scores", "two/run/scores", "three/scores"):
+        shutil.copytree(whole, place)
+    results = json.loads(official("one/run/scores", "two/run/scores", "three/scores", "--json"))["results"]
+    names = [result["system"] for result in results]
+    assert names == ["whole", "one/run/scores", "two/run/scores", "three/scores"]
+    with pytest.raises(UserError, match="one/run/scores is given twice"):
+        official("one/run/scores", "one/run/scores")
+    fused = json.loads(
+        invoke("ensemble", "one/run/scores", "two/run/scores", "--norm", "none", "--data", "dcase2023", "--json")
+    )
+    assert fused["weights"] == {"one/run/scores": 0.5, "two/run/scores": 0.5}
+
+
+@pytest.mark.parametrize("option", [("--seed", "1"), ("--member", "ae"), ("--recipe", "padim"), ("--profile", "smoke")])
+@pytest.mark.parametrize("command", ["evaluate", "ensemble"])
+def test_options_about_recipes_are_refused_with_folders(whole: Path, command: str, option: tuple[str, str]) -> None:
+    with pytest.raises(UserError, match=f"{option[0]} is about a recipe's results"):
+        invoke(command, "whole", "--data", "dcase2023", *option)
