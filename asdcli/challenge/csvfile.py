@@ -21,9 +21,9 @@ class CsvError(ValueError):
         super().__init__(f"line {line}: not a valid CSV row: {problem}")
 
 
-def numbered_rows(text: str, *, strict: bool = True) -> Iterator[Row]:
+def numbered_rows(text: str, *, strict: bool = True, delimiter: str = ",") -> Iterator[Row]:
     """The rows of a text. Raises CsvError; `strict` minds what follows a closing quote."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=strict)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=strict, delimiter=delimiter)
     try:
         for row in reader:
             yield reader.line_num, row

@@ -80,6 +80,8 @@ def main() -> None:
     """Run one command; exit 0 done, 1 the work failed, 2 wrong use or bad input, 130 interrupted."""
     # numpy's matrices here are small: a second BLAS thread gains nothing, and on a busy machine costs a factor of 100.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if not os.environ.get("COLUMNS", "").strip("0"):  # some shells in containers say 0, and nothing fits into that
+        os.environ.pop("COLUMNS", None)
     arguments = hoist_globals(sys.argv[1:]) or ["--help"]
     try:
         refuse_repeated(app, arguments)

@@ -46,7 +46,9 @@ def ensemble(
     context: typer.Context,
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[SCORES_DIR]...", help="Folders of score files. Left out: the members of a recipe."),
+        typer.Argument(
+            metavar="[SCORES_DIR]...", help="Folders of score files, or zips. Left out: the members of a recipe."
+        ),
     ] = None,
     recipe: options.Recipe = None,
     data: options.Data = None,
@@ -92,6 +94,7 @@ def ensemble(
         raise UserError("--step and --per-machine belong to a search.", "--grid")
     choice, used_norm = _choice(output, grid, step, per_machine, weights, weight, norm)
     if folders:
+        options.refuse_with_folders(context, "recipe", "member", "set_name", "seed", "device", "profile")
         if system is not None:
             raise UserError("--system names a system of a recipe; folders have weights.", "--weight, or --weights FILE")
         edition, fused, systems = _fuse_given(output, folders, data, machine, choice, used_norm, out)
@@ -177,6 +180,7 @@ def _document(fused: Fused, grid: bool) -> dict[str, Any]:
     worth, own = fused.worth, fused.shares.machines
     document: dict[str, Any] = {"equal": worth and worth.equal}
     if grid:
+        document |= {"search": worth and worth.search}
         document |= {"grid": worth and worth.chosen, "held_out": worth and worth.held_out}
     elif len(set(fused.shares.common.values())) > 1 or own:
         document["score"] = worth and worth.chosen
@@ -207,7 +211,9 @@ def _draw(output: Output, edition: Edition, fused: Fused, systems: list[str], gr
         output.text(f"Not evaluated: {fused.not_evaluated}")
     if shares.machines:
         output.text(_whose_weights(fused))
-    if worth and (grid or worth.held_out is not None):
+    if worth and shares.oracle and (grid or worth.held_out is not None):
+        if worth.searched:
+            output.text(worth.searched)
         output.text(_verdict(worth))
     output.text(f"Score and decision files: {fused.out}/{{{','.join(fused.sets)}}}")
     output.text(f"Weights: {fused.out / 'weights.yaml'}")
@@ -217,15 +223,14 @@ def _fusions(worth: Worth | None, oracle: bool, grid: bool) -> dict[str, float |
     """Scores of the fusion by what stands before them; what test labels have chosen has the plain number beside it."""
     if worth is None:
         return {"ensemble": None}
-    if grid:
+    if grid or worth.held_out is not None:
         return {
             "equal weights": worth.equal,
-            "grid optimum (oracle)": worth.chosen,
+            f"{f'{worth.search} optimum' if worth.search else 'best systems'} (oracle)": worth.chosen,
             HELD_OUT: worth.held_out,
         }
     plain = {} if worth.chosen == worth.equal else {"equal weights": worth.equal}
-    held_out = {} if worth.held_out is None else {HELD_OUT: worth.held_out}
-    return {**plain, "ensemble (oracle)" if oracle else "ensemble": worth.chosen, **held_out}
+    return {**plain, "ensemble (oracle)" if oracle else "ensemble": worth.chosen}
 
 
 def _verdict(worth: Worth) -> str:

@@ -31,7 +31,7 @@ def evaluate(
     folders: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[SCORES_DIR]...", help="Folders of score files. Left out: those of the recipe used last."
+            metavar="[SCORES_DIR]...", help="Folders of score files, or zips. Left out: the recipe used last."
         ),
     ] = None,
     data: options.Data = None,
@@ -40,6 +40,9 @@ def evaluate(
     member: options.Member = None,
     truth: Annotated[Path | None, typer.Option(help="Folder of the official ground-truth CSVs of an eval set.")] = None,
     set_name: Annotated[options.SetName, typer.Option("--set", help="Which sets to evaluate.")] = options.SetName.all,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Where files are missing: a score of the others, called partial.")
+    ] = False,
     bootstrap: Annotated[int, typer.Option(help="Resamples behind the 95 % interval; 0 for none.", min=0)] = 1000,
     against_published: Annotated[
         bool, typer.Option("--against-published", help="Beside it, the numbers the recipe's paper printed.")
@@ -58,6 +61,8 @@ def evaluate(
 
     output: Output = context.obj
     if folders:
+        own = ("member", "seed", "device", "profile", *(() if against_published else ("recipe",)))
+        options.refuse_with_folders(context, *own)
         from asdcli.stages.choices import open_score_folders
 
         edition, opened = open_score_folders(output.workspace, output.ui, folders, data, machine)
@@ -66,7 +71,9 @@ def evaluate(
             output, data=data, recipe=recipe, machines=machine, members=member, seeds=seed, device=device,
             profile=profile,
         )  # fmt: skip
-    results = stage.run(output.workspace, output.ui, edition, opened, truth, set_name.value, bootstrap)
+    results = stage.run(
+        output.workspace, output.ui, edition, opened, truth, set_name.value, bootstrap, partial, machine or ()
+    )
     standings = stage.standings(results)
     documents = [{"system": r.system, "path": str(r.path), **r.evaluation.as_dict()} for r in results]
     document = documents[0]
@@ -132,9 +139,6 @@ def _draw(output: Output, edition: Edition, result: Result, decisions: bool) -> 
     output.text(_verdict(evaluation))
     for note in evaluation.notes:
         output.text(f"Note: {note}")
-    if evaluation.missing:
-        first = ", ".join(map(str, evaluation.missing[:3]))
-        output.text(f"Note: no scores for {len(evaluation.missing)} of this set's files, such as {first}.")
 
 
 def _draw_table(output: Output, title: str, evaluation: Evaluation, columns: dict[str, str]) -> None:
@@ -145,8 +149,9 @@ def _draw_table(output: Output, title: str, evaluation: Evaluation, columns: dic
     names = [n for n in names if f"{n}_source" not in names]  # a pooled value beside its parts stands in means only
     if not names:
         return
+    kind = "decisions" if columns is DECISIONS else "scores"
     cells = [
-        (machine, section or "mean", *(_number(values.get(name), name) for name in names))
+        (machine, section or _mean(evaluation, machine, kind), *(_number(values.get(name), name) for name in names))
         for machine, section, values in rows
     ]
     rules = [number for number, (_, section, _) in enumerate(rows) if not section]
@@ -155,18 +160,40 @@ def _draw_table(output: Output, title: str, evaluation: Evaluation, columns: dic
 
 def _number(value: float | None, name: str, sign: str = "") -> str:
     """In percent, but for the separability, which is in units of the score."""
-    if value is None or math.isnan(value):
+    if value is None or not math.isfinite(value):
         return ""
     return f"{value:{sign}.3g}" if name == "separability" else f"{100 * value:{sign}.2f}"
 
 
+def _mean(evaluation: Evaluation, machine: str, kind: str) -> str:
+    """What stands before the means of a machine."""
+    part = evaluation.partial_score is not None and evaluation.lacking(machine)[kind]
+    return "mean of a part" if part else "mean"
+
+
 def _verdict(evaluation: Evaluation) -> str:
-    name = (
-        "Official score"
-        if evaluation.official_score is not None
-        else "Mean of AUC and pAUC (2020 has no official score)"
-    )
-    return f"{name}: {_with_interval(evaluation.score, evaluation.ci95, '95 % interval ')}"
+    value = _with_interval(evaluation.score, evaluation.ci95, "95 % interval ")
+    if evaluation.partial_score is not None:
+        return f"Partial score: {value}. It is not an official one: {_lacking(evaluation)}."
+    if not evaluation.complete:
+        return f"No official score: {_lacking(evaluation)}. With --partial the other files have one, called partial."
+    if evaluation.official_score is not None:
+        return f"Official score: {value}"
+    return f"Mean of AUC and pAUC (2020 has no official score): {value}"
+
+
+def _lacking(evaluation: Evaluation) -> str:
+    """What an official score wants and is not there."""
+    kinds = {"score": evaluation.missing, "decision": evaluation.undecided}
+    parts = [
+        f"{len(units)} {kind} file{'s are' if len(units) > 1 else ' is'} missing "
+        f"({', '.join(map(str, units[:3]))}{', ...' if len(units) > 3 else ''})"
+        for kind, units in kinds.items()
+        if units
+    ]
+    if evaluation.left_out:
+        parts.append(f"{', '.join(evaluation.left_out)} {'were' if len(evaluation.left_out) > 1 else 'was'} left out")
+    return ", and ".join(parts)
 
 
 def _with_interval(value: float, ci95: tuple[float, float] | None, words: str = "", sign: str = "") -> str:
@@ -181,7 +208,7 @@ def _draw_standings(output: Output, edition: Edition, standings: list[Standing])
     """All systems in one table, set by set, each beside the first."""
     rows = [
         (
-            standing.system,
+            f"{standing.system} (partial)" if standing.partial else standing.system,
             standing.set_name,
             str(standing.seeds),
             _with_interval(standing.score.value, standing.score.ci95),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asdcli.cli.console import Output
+from asdcli.errors import UserError
 
 if TYPE_CHECKING:
     from asdcli.stages.selection import Done, Selection
@@ -58,6 +59,17 @@ def run_stage(context: typer.Context, stage: str, seeds: list[int], **chosen: An
         selection = selection_of(output, seed=seed, **chosen)
         done += run(selection)
     draw_done(output, stage, selection, done)
+
+
+def refuse_with_folders(context: typer.Context, *names: str) -> None:
+    """Raise for options that choose among a recipe's results, where folders of score files are given instead."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            option = max(parameter.opts, key=len)
+            raise UserError(
+                f"{option} is about a recipe's results; it says nothing of folders that are given.", f"without {option}"
+            )
 
 
 def selection_of(output: Output, **chosen: Any) -> Selection:

@@ -73,6 +73,7 @@ def package_submission(
     authors = [parse_author(text) for text in author]
     description: dict[str, Any] = {}
     if folders:
+        options.refuse_with_folders(context, "recipe", "seed", "device", "profile")
         edition, opened = open_score_folders(output.workspace, output.ui, folders, data)
         title, counted = folders[0].name, None
     else:

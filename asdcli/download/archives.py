@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from asdcli.workspace.checksums import BLOCK
 
 LARGEST_RATIO = 100  # unpacked to packed; recordings reach 2, tables of text 20
 MOST_FILES = 100_000
+
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError)
 
 Place = Callable[[tuple[str, ...]], tuple[str, ...] | None]
 """From the path of a file in the zip to its path below the folder; None leaves it out."""
@@ -58,7 +61,7 @@ def unpack(archive: Path, folder: Path, place: Place, say: Callable[[int], None]
             for path, info in members.items():
                 done += _unpack_one(opened, info, folder.joinpath(*path))
                 say(done)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:  # a name that is not in the encoding it claims is a ValueError
         raise DamagedError(f"{archive.name} cannot be unpacked: {error}.") from None
     except OSError as error:
         if error.errno != errno.EINVAL:

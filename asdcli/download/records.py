@@ -65,7 +65,7 @@ def read_record(number: int, line: Line) -> Record:
         raise
     try:
         return Record(number, dict(_file(number, entry) for entry in _entries(answer)), _licence(answer))
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
         raise WorkError(f"The answer of {line.at(HOST)} about record {number} is not of the known form.") from None
 
 
@@ -78,8 +78,11 @@ def _entries(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _file(number: int, entry: Mapping[str, Any]) -> tuple[str, RemoteFile]:
     name, (algorithm, _, digest) = entry["key"], entry["checksum"].rpartition(":")
+    size = entry["size"]
+    if not isinstance(name, str) or not name or isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise TypeError
     md5 = digest.lower() if algorithm in ("", "md5") else ""
-    return name, RemoteFile(file_url(number, name), int(entry["size"]), md5)
+    return name, RemoteFile(file_url(number, name), size, md5)
 
 
 def _licence(answer: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from asdcli.errors import UserError
+from asdcli.workspace.plainyaml import YamlError, parse_yaml
 
 KeyPath = tuple[str, ...]
 
@@ -74,22 +75,15 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 def load_yaml(path: Path) -> Sourced:
     """Read one YAML mapping. Duplicate keys, syntax errors and anything but a mapping are errors with a line."""
     try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        node, data = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date such as 2026-13-45
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise UserError(f"{path}{line}: not valid YAML: {problem}.") from error
+    except ValueError as error:  # YamlError, or not UTF-8
+        line = f", line {error.line}" if isinstance(error, YamlError) and error.line else ""
+        raise UserError(f"{path}{line}: not valid YAML: {error}.") from error
     if not isinstance(node, yaml.MappingNode):
         raise UserError(f"{path}: expected a mapping of keys to values.")
-    try:
-        lines = list(_lines(node, (), path))
-    except RecursionError:
-        raise UserError(f"{path}: an alias (*) stands inside its own anchor (&).") from None
+    lines = list(_lines(node, (), path))
     return Sourced(data, {(): str(path), **{key: f"{path}, line {line}" for key, line in lines}})
 
 

@@ -17,6 +17,7 @@ from asdcli.scores.normalisation import Normalisation, ranks, z_score
 NORMS: tuple[Norm, ...] = get_args(Norm)
 BY_TEST_CLIPS = ("test", "test-rank")
 BY_RANK = ("rank", "test-rank")
+LARGEST = 1e290  # sums of so large scores, and what is computed of them, are still numbers
 
 Group = tuple[str, str]  # machine and section
 Normalise = Callable[[np.ndarray], np.ndarray]
@@ -40,9 +41,9 @@ def align(folders: Sequence[ScoreFolder], set_name: str, norm: Norm) -> Aligned:
     references = scores if norm in BY_TEST_CLIPS else trains
     normalise = {group: _normalisers(folders, references, norm, group) for group in _groups(scores[0])}
     return Aligned(
-        {unit: _stack(unit, scores, normalise) for unit in scores[0]},
+        {unit: _stack(folders, unit, scores, normalise) for unit in scores[0]},
         {
-            unit: _stack(unit, trains, normalise)
+            unit: _stack(folders, unit, trains, normalise)
             for unit, (clips, _) in trains[0].items()
             if group_of(unit) in normalise and all(train.get(unit, ([],))[0] == clips for train in trains)
         },
@@ -102,7 +103,18 @@ def _normalisers(
 
 
 def _stack(
-    unit: Unit, systems: Sequence[Mapping[Unit, Values]], normalise: Mapping[Group, Sequence[Normalise]]
+    folders: Sequence[ScoreFolder],
+    unit: Unit,
+    systems: Sequence[Mapping[Unit, Values]],
+    normalise: Mapping[Group, Sequence[Normalise]],
 ) -> Values:
-    values = [normal(system[unit][1]) for normal, system in zip(normalise[group_of(unit)], systems, strict=True)]
-    return systems[0][unit][0], np.stack(values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows = [normal(system[unit][1]) for normal, system in zip(normalise[group_of(unit)], systems, strict=True)]
+    for folder, row in zip(folders, rows, strict=True):
+        if not (np.abs(row) < LARGEST).all():
+            raise UserError(
+                f"The scores of {folder.name} for {unit} cannot be fused: after normalisation the largest is "
+                f"{np.abs(row).max():g}.",
+                "--norm rank takes scores of any size that lie among those of the training clips.",
+            )
+    return systems[0][unit][0], np.stack(rows)

@@ -1,4 +1,4 @@
-"""The grid search for shares, and the estimate of what it gives on a machine that it did not see."""
+"""The grid search for shares, and the estimate of what chosen shares give on a machine that did not choose."""
 
 from __future__ import annotations
 
@@ -70,16 +70,37 @@ def score_table(
             scores[machine, rows] = (harmonic_mean if harmonic else arithmetic_mean)(values, axis=0)
         if progress:
             progress(min(start + block, len(points)))
-    counts = [sum(int(trial.kinds.max()) + 1 for trial in own) for own in trials.values()]
-    return Table(tuple(trials), scores, np.array(counts, dtype=float), harmonic)
+    return Table(tuple(trials), scores, value_counts(trials), harmonic)
 
 
-def held_out(table: Table, points: np.ndarray) -> float | None:
-    """The score when each machine is fused with the shares that are best on all others; None for one machine."""
-    if len(table.machines) < 2:
+def value_counts(trials: Trials) -> np.ndarray:
+    """How many AUC and pAUC values each machine has `[machines]`."""
+    return np.array([sum(int(trial.kinds.max()) + 1 for trial in own) for own in trials.values()], dtype=float)
+
+
+class OnGrid:
+    """Every point of a grid is tried; the best for any of the machines is then looked up."""
+
+    def __init__(self, trials: Trials, steps: int, harmonic: bool, progress: Callable[[int], None] | None) -> None:
+        self.points = simplex(next(iter(trials.values()))[0].scores.shape[0], steps)
+        self.table = score_table(trials, self.points, harmonic, progress)
+
+    def best(self, machines: Sequence[str]) -> np.ndarray:
+        """The shares `[systems]` with the best score over these machines."""
+        return np.array(self.points[best(self.table.of(machines).official(), self.points)])
+
+
+def held_out(
+    machines: Sequence[str], choose: Callable[[Sequence[str]], np.ndarray], score: Callable[[np.ndarray], Table]
+) -> float | None:
+    """The score when each machine is fused with the shares that are chosen on all others; None for one machine.
+
+    choose: from machines to shares `[systems]`. score: the scores of every machine under shares `[points, systems]`.
+    """
+    if len(machines) < 2:
         return None
-    others = [[other for other in table.machines if other != machine] for machine in table.machines]
-    return table.at([best(table.of(rest).official(), points) for rest in others])
+    chosen = [choose([other for other in machines if other != machine]) for machine in machines]
+    return score(np.array(chosen)).at(range(len(machines)))
 
 
 def simplex(systems: int, steps: int) -> np.ndarray:

@@ -20,6 +20,7 @@ from asdcli.scores.aligned import NORMS
 from asdcli.workspace.files import write_atomic
 
 FILE = "weights.yaml"
+FINEST = 0.001  # step of a search; sums of whole scores are exact down to there (see `fuse.whole`)
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,10 @@ class Grid:
     per_machine: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.step <= 1 or abs(self.steps * self.step - 1) > 1e-6:
-            raise UserError(f"1 is no whole number of steps of {self.step:g}.", "--step 0.1")
+        if not FINEST <= self.step <= 1 or abs(self.steps * self.step - 1) > 1e-6:
+            raise UserError(
+                f"1 is no whole number of steps of {self.step:g}, from {FINEST} up.", "A step is 0.1, 0.05, 0.25, ..."
+            )
 
     @property
     def steps(self) -> int:

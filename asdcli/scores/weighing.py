@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -14,9 +15,10 @@ from asdcli.errors import UserError
 from asdcli.recipe.schema import Norm
 from asdcli.scores.aligned import align
 from asdcli.scores.areas import Trial
+from asdcli.scores.ascent import STARTS, Ascent
 from asdcli.scores.folders import ScoreFolder
 from asdcli.scores.fuse import whole
-from asdcli.scores.search import Table, best, held_out, score_table, simplex, simplex_size
+from asdcli.scores.search import OnGrid, Table, held_out, score_table, simplex_size
 from asdcli.scores.shares import Best, Choice, Grid, Shares
 from asdcli.ui import Ui
 
@@ -27,14 +29,17 @@ MAX_POINTS = 1_000_000
 class Worth:
     """Scores on the development set, the official ones (2020: the mean of AUC and pAUC).
 
-    systems: of each system alone; equal: with equal shares; chosen: with the chosen shares. held_out, where labels
-    chose them: when each machine has the shares that are best on all other machines; None where there is one machine.
+    systems: of each system alone; equal: with equal shares; chosen: with the chosen shares. held_out, where the labels
+    chose them: when each machine has the shares that the same choice finds on all other machines; None where there is
+    one machine only. search: `grid` or `ascent`, searched: the same in a sentence; both empty without a search.
     """
 
     systems: dict[str, float]
     equal: float
     chosen: float
     held_out: float | None = None
+    search: Literal["", "grid", "ascent"] = ""
+    searched: str = ""
 
 
 class Labelled:
@@ -84,37 +89,54 @@ def equal_shares(names: Sequence[str]) -> Shares:
 
 
 def _search(ui: Ui, labelled: Labelled, grid: Grid) -> tuple[Shares, Worth]:
-    size = simplex_size(len(labelled.names), grid.steps)
-    if size > MAX_POINTS:
-        raise UserError(f"A grid of {len(labelled.names)} systems has {size:,} points in these steps.", "--step 0.25")
-    points = simplex(len(labelled.names), grid.steps)
-    with ui.progress("Searching weights", total=size, unit="points") as bar:
-        table = score_table(labelled.trials, points, labelled.harmonic, bar.show)
+    """Every point of the grid, or a coordinate ascent where there are too many."""
+    machines, count = list(labelled.trials), len(labelled.names)
+    size = simplex_size(count, grid.steps)
+    search: OnGrid | Ascent
+    if on_grid := size <= MAX_POINTS:
+        how = f"Every one of {size:,} weights in steps of {grid.step:g} was tried."
+        with ui.progress("Searching weights", total=size, unit="points") as bar:
+            search = OnGrid(labelled.trials, grid.steps, labelled.harmonic, bar.show)
+    else:
+        how = (
+            f"A grid of {count} systems in steps of {grid.step:g} has {size:,} points. Instead, coordinate ascent with "
+            f"pair moves was started from equal weights, the {STARTS} best systems and the {STARTS} best pairs."
+        )
+        search = Ascent(labelled.trials, grid.steps, labelled.harmonic)
+    searches = 1 + len(machines) * (1 + grid.per_machine)
+    with ui.progress("Searching weights", total=searches, unit="searches") as bar:
+        done = 0
 
-    def at(point: int) -> dict[str, float]:
-        return dict(zip(labelled.names, (points[point] / grid.steps).tolist(), strict=True))
+        def choose(seen: Sequence[str]) -> np.ndarray:
+            nonlocal done
+            found, done = search.best(seen), done + 1
+            bar.show(done)
+            return found
 
-    own: dict[str, dict[str, float]] = {}
-    if grid.per_machine:
-        own = {machine: at(best(table.of([machine]).official(), points)) for machine in table.machines}
-    shares = Shares(at(best(table.official(), points)), own, oracle=True)
-    return shares, labelled.worth(shares, held_out(table, points))
+        def named(seen: Sequence[str]) -> dict[str, float]:
+            point = choose(seen)
+            return dict(zip(labelled.names, (point / point.sum()).tolist(), strict=True))
+
+        own = {machine: named([machine]) for machine in machines} if grid.per_machine else {}
+        shares = Shares(named(machines), own, oracle=True)
+        worth = labelled.worth(shares, held_out(machines, choose, labelled.table))
+        return shares, replace(worth, search="grid" if on_grid else "ascent", searched=how)
 
 
 def _best_systems(labelled: Labelled, best: Best) -> tuple[Shares, Worth]:
-    """Equal shares for the best systems; of equally good ones the first."""
+    """Equal shares for the best systems, of all machines or of each; of equally good ones the first."""
     alone = labelled.table(np.eye(len(labelled.names)))
 
-    def on(machines: Sequence[str]) -> dict[str, float]:
-        order = np.argsort(-alone.of(machines).official(), kind="stable")[: best.count]
-        return {labelled.names[number]: 1.0 for number in sorted(order.tolist())}
+    def choose(machines: Sequence[str]) -> np.ndarray:
+        order = np.argsort(-alone.of(machines).official(), kind="stable")
+        return np.isin(np.arange(len(order)), order[: best.count]).astype(float)
 
-    machines = alone.machines
-    shares = Shares(on(machines), {m: on([m]) for m in machines} if best.per_machine else {}, oracle=True)
-    if len(machines) < 2:
-        return shares, labelled.worth(shares)
-    others = Shares({}, {machine: on([other for other in machines if other != machine]) for machine in machines})
-    return shares, labelled.worth(shares, labelled.worth(others).chosen)
+    def named(machines: Sequence[str]) -> dict[str, float]:
+        return {name: 1.0 for name, share in zip(labelled.names, choose(machines), strict=True) if share}
+
+    machines = list(labelled.trials)
+    shares = Shares(named(machines), {m: named([m]) for m in machines} if best.per_machine else {}, oracle=True)
+    return shares, labelled.worth(shares, held_out(machines, choose, labelled.table))
 
 
 def _kinds(edition: Edition, labels: np.ndarray, domains: np.ndarray) -> np.ndarray | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from asdcli.challenge.editions.edition import Edition, edition_names, load_edition
 from asdcli.errors import UserError, shown, unknown
 from asdcli.recipe.loading import Recipe, load_recipe, recipe_names
 from asdcli.scores.folders import ScoreFolder, below_root, open_score_folder
+from asdcli.stages.packed import systems_below
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
 
@@ -62,8 +64,32 @@ def open_score_folders(
 ) -> tuple[Edition, list[ScoreFolder]]:
     """Any folders of score files, of all machine types or of some, and the edition they are of."""
     edition = _edition(workspace, ui, paths, data)
-    folders = [open_score_folder(workspace, ui, path, edition) for path in paths]
+    folders = [
+        replace(open_score_folder(workspace, ui, folder, edition), path=known)
+        for path in paths
+        for folder, known in systems_below(path)
+    ]
+    folders = told_apart(folders)
     return edition, [folder.only(machines) for folder in folders] if machines else folders
+
+
+def told_apart(folders: Sequence[ScoreFolder]) -> list[ScoreFolder]:
+    """Systems of one name are called by as much of their path as it takes. Raises UserError for one given twice."""
+    named = []
+    for folder in folders:
+        others = [other.path.resolve().parts for other in folders if other is not folder and other.name == folder.name]
+        parts = folder.path.resolve().parts
+        if parts in others:
+            raise UserError(f"{folder.path} is given twice.")
+        needed = max((_common_end(parts, other) + 1 for other in others), default=0)
+        named.append(replace(folder, name="/".join(parts[-needed:])) if needed else folder)
+    return named
+
+
+def _common_end(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    """How many of the last parts of two paths are the same."""
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return next((number for number, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def _edition(workspace: Workspace, ui: Ui, paths: list[Path], data: str | None) -> Edition:

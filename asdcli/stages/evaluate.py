@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ class Result:
 class Standing:
     """A system on one set over all its seeds, and how far it is from the first system on that set.
 
-    difference: None for the first system itself, and where the clips are not the same.
+    difference: None for the first system itself, and where the clips are not the same. partial: whether the score is of
+    a part of the files.
     """
 
     system: str
@@ -41,6 +42,7 @@ class Standing:
     score: Estimate
     reference: str
     difference: Estimate | None
+    partial: bool
 
     def as_dict(self) -> dict[str, Any]:
         """An entry of `comparison` in the document of `asd evaluate --json`."""
@@ -51,6 +53,7 @@ class Standing:
             "seeds": self.seeds,
             "score": None if math.isnan(self.score.value) else self.score.value,
             "ci95": self.score.ci95,
+            "partial": self.partial,
             "difference_to": self.reference if apart else None,
             "difference": apart and apart.value,
             "difference_ci95": apart and apart.ci95,
@@ -66,8 +69,13 @@ def run(
     truth_path: Path | None = None,
     set_name: str = "all",
     bootstrap: int = 1000,
+    partial: bool = False,
+    machines: Collection[str] = (),
 ) -> list[Result]:
     """Evaluate every set of every folder whose labels are known: from clip names, or from ground-truth files.
+
+    partial: whether a score of a part of the files is wanted where some are missing. machines: those that the folders
+    were narrowed to; none for all.
 
     Raises UserError when nothing can be evaluated at all.
     """
@@ -81,7 +89,9 @@ def run(
                 ui.say(f"{folder.name}: the {name} set is left out, there is no ground truth for it here.")
                 continue
             decisions = folder.read_decisions(name)
-            evaluation = evaluate(edition, folder.read(name), truth, decisions, bootstrap)
+            evaluation = evaluate(
+                edition, folder.read(name), truth, decisions, bootstrap, partial=partial, machines=machines
+            )
             results.append(Result(folder.name, folder.path, folder.family, evaluation))
     if not results:
         raise UserError(
@@ -101,9 +111,11 @@ def standings(results: list[Result]) -> list[Standing]:
     for (set_name, _), members in groups.items():
         name, evaluations = members[0].system, [member.evaluation for member in members]
         reference, others = first.setdefault(set_name, (name, evaluations))
-        compared = others is not evaluations and comparable(evaluations, others)
+        scored = not any(math.isnan(each.score) for each in (*evaluations, *others))
+        compared = others is not evaluations and scored and comparable(evaluations, others)
         apart = difference(evaluations, others) if compared else None
-        standing.append(Standing(name, set_name, len(members), mean_score(evaluations), reference, apart))
+        partial = any(evaluation.partial_score is not None for evaluation in evaluations)
+        standing.append(Standing(name, set_name, len(members), mean_score(evaluations), reference, apart, partial))
     return standing
 
 

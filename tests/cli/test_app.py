@@ -137,3 +137,9 @@ def test_doctor_notices_a_card_that_torch_cannot_use(asd, tmp_path: Path) -> Non
     problem = next(finding for finding in json.loads(done.stdout) if finding["what"] == "GPU")
     assert problem["state"] == "problem"
     assert "Imaginary 9000" in problem["found"]
+
+
+@pytest.mark.parametrize("columns", ["0", "", "00"])
+def test_a_terminal_of_no_width_hides_nothing(asd, columns: str) -> None:
+    done = asd("evaluate", "--recipe", "nosuch", code=2, COLUMNS=columns)
+    assert "Error:" in done.stderr

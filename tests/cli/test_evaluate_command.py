@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import invoke
 
-from asdcli.challenge.editions.edition import load_edition
-from asdcli.challenge.editions.scorefiles import Unit, score_name, write_values
+from asdcli.challenge.editions.edition import Edition, load_edition
+from asdcli.challenge.editions.scorefiles import Unit, decision_name, read_values, score_name, units, write_values
 from asdcli.challenge.editions.truth import truth_from_clips, write_truth
 from asdcli.errors import UserError
 
@@ -40,7 +42,7 @@ def scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def evaluate(*arguments: str) -> str:
-    return invoke("evaluate", *arguments, "--data", "dcase2023", "--bootstrap", "200")
+    return invoke("evaluate", *arguments, "--data", "dcase2023", "--bootstrap", "200", "--partial")
 
 
 def both(name: str) -> list[str]:
@@ -51,7 +53,7 @@ def test_seeds_are_one_system_and_differences_have_a_verdict() -> None:
     document = json.loads(evaluate(*both("weak"), *both("as_weak"), *both("strong"), "--json"))
     assert len(document["results"]) == 6
     first, same, better = document["comparison"]
-    scores = [result["official_score"] for result in document["results"]]
+    scores = [result["partial_score"] for result in document["results"]]
     assert [entry["system"] for entry in document["comparison"]] == ["weak", "as_weak", "strong"]
     assert [entry["seeds"] for entry in document["comparison"]] == [2, 2, 2]
     assert (first["difference"], first["beyond_noise"]) == (None, None)
@@ -65,10 +67,10 @@ def test_the_table() -> None:
     drawn = evaluate(*both("weak"), *both("strong"))
     assert "seeds" in drawn
     assert "beyond noise" in drawn
-    assert drawn.count("Official score") == 0, "with several seeds only the summary is drawn"
+    assert drawn.count("Partial score") == 0, "with several seeds only the summary is drawn"
     assert "One training of each" not in drawn
     alone = evaluate("weak/seed_0", "strong/seed_0")
-    assert alone.count("Official score") == 2
+    assert alone.count("Partial score") == 2
     assert "One training of each: the noise is that of the test clips alone." in alone
 
 
@@ -95,7 +97,7 @@ def test_a_given_truth_is_for_the_evaluation_set_and_names_tell_of_the_developme
     write_values(Path("both/dev") / score_name(EDITION, Unit("fan", "00")), CLIPS, ANOMALOUS.astype(int))
     document = json.loads(evaluate("both", "--truth", "truth", "--json"))
     assert [result["set"] for result in document["results"]] == ["dev", "eval"]
-    assert [result["official_score"] for result in document["results"]] == [1.0, 1.0]
+    assert [result["partial_score"] for result in document["results"]] == [1.0, 1.0]
 
 
 def test_a_given_truth_about_the_development_clips_is_taken() -> None:
@@ -106,3 +108,105 @@ def test_a_given_truth_about_the_development_clips_is_taken() -> None:
     write_values(Path("truth/ground_truth_pump_section_00_test.csv"), clips, np.arange(9) % 2)
     document = json.loads(invoke("evaluate", "mine", "--data", "hall", "--truth", "truth", "--json"))
     assert document["official_score"] == 1.0
+
+
+@pytest.fixture
+def whole(scores: None) -> Path:
+    """Scores and decisions of the whole development set."""
+    rng = np.random.default_rng(0)
+    for unit in units(EDITION, "dev"):
+        write_values(Path("whole") / score_name(EDITION, unit), CLIPS, rng.normal(size=len(CLIPS)) + ANOMALOUS)
+        write_values(Path("whole") / decision_name(EDITION, unit), CLIPS, rng.integers(0, 2, len(CLIPS)))
+    return Path("whole")
+
+
+def official(*arguments: str) -> str:
+    return invoke("evaluate", "whole", "--data", "dcase2023", "--bootstrap", "50", *arguments)
+
+
+@pytest.mark.parametrize("kind", [score_name, decision_name])
+def test_without_a_file_there_is_no_official_score(whole: Path, kind: Callable[[Edition, Unit], str]) -> None:
+    unit = Unit("fan", "00")
+    before = json.loads(official("--json"))
+    (whole / kind(EDITION, unit)).unlink()
+    after = json.loads(official("--json"))
+    assert before["complete"]
+    assert before["official_score"] > 0
+    assert (after["official_score"], after["ci95"], after["complete"]) == (None, None, False)
+    moved = "precision" if kind is decision_name else "auc"
+    assert after["harmonic_mean"][moved] is after["arithmetic_mean"][moved] is None
+    assert after["machines"]["valve"] == before["machines"]["valve"]
+    drawn = official()
+    assert "No official score: 1" in drawn
+    assert "file is missing (fan section 00)" in drawn
+    assert "Official score" not in drawn
+    part = json.loads(official("--partial", "--json"))
+    assert part["official_score"] is None
+    assert part["partial_score"] > 0
+    assert part["complete"] is False
+    assert "Partial score: " in official("--partial")
+
+
+def test_a_section_that_is_missing_takes_the_means_of_its_machine_away() -> None:
+    edition = load_edition("dcase2022")
+    for section in ("00", "01"):
+        clips = [clip.replace("section_00", f"section_{section}") for clip in CLIPS]
+        write_values(Path("two") / score_name(edition, Unit("fan", section)), clips, np.arange(len(CLIPS)))
+    arguments = ("evaluate", "two", "--data", "dcase2022", "--bootstrap", "0")
+    fan = json.loads(invoke(*arguments, "--json"))["machines"]["fan"]
+    assert fan["hmean"] is fan["auc_source"] is fan["separability"] is None
+    assert fan["complete"] is False
+    assert fan["sections"]["00"]["auc_source"] > 0
+    assert "mean of a part" in invoke(*arguments, "--partial")
+
+
+def test_some_machines_by_choice_have_a_score_that_is_not_called_official(whole: Path) -> None:
+    document = json.loads(official("--machine", "fan", "--machine", "valve", "--json"))
+    assert document["official_score"] is None
+    assert document["partial_score"] > 0
+    assert document["missing"] == []
+    assert len(document["left_out"]) == 5
+    assert "bearing, gearbox, slider, ToyCar, ToyTrain were left out" in official("-m", "fan", "-m", "valve")
+
+
+def test_a_system_with_a_file_less_is_not_compared(whole: Path) -> None:
+    shutil.copytree(whole, "less")
+    (Path("less") / score_name(EDITION, Unit("fan", "00"))).unlink()
+    comparison = json.loads(official("less", "--json"))["comparison"]
+    assert [entry["score"] is None for entry in comparison] == [False, True]
+    assert comparison[1]["difference"] is None
+    partial = json.loads(official("less", "--partial", "--json"))["comparison"]
+    assert [entry["partial"] for entry in partial] == [False, True]
+    assert "less (partial)" in official("less", "--partial")
+
+
+@pytest.mark.filterwarnings("error")
+def test_scores_of_any_size_are_evaluated(whole: Path) -> None:
+    unit = Unit("fan", "00")
+    before = json.loads(official("--json"))["machines"]["fan"]["sections"]["00"]
+    names, values = read_values(whole / score_name(EDITION, unit))
+    write_values(whole / score_name(EDITION, unit), names, values * 1e307)
+    after = json.loads(official("--json"))["machines"]["fan"]["sections"]["00"]
+    assert after["auc_source"] == before["auc_source"]
+    assert "inf" not in official()
+
+
+def test_systems_of_one_name_are_called_by_their_path(whole: Path) -> None:
+    for place in ("one/run/scores", "two/run/scores", "three/scores"):
+        shutil.copytree(whole, place)
+    results = json.loads(official("one/run/scores", "two/run/scores", "three/scores", "--json"))["results"]
+    names = [result["system"] for result in results]
+    assert names == ["whole", "one/run/scores", "two/run/scores", "three/scores"]
+    with pytest.raises(UserError, match="one/run/scores is given twice"):
+        official("one/run/scores", "one/run/scores")
+    fused = json.loads(
+        invoke("ensemble", "one/run/scores", "two/run/scores", "--norm", "none", "--data", "dcase2023", "--json")
+    )
+    assert fused["weights"] == {"one/run/scores": 0.5, "two/run/scores": 0.5}
+
+
+@pytest.mark.parametrize("option", [("--seed", "1"), ("--member", "ae"), ("--recipe", "padim"), ("--profile", "smoke")])
+@pytest.mark.parametrize("command", ["evaluate", "ensemble"])
+def test_options_about_recipes_are_refused_with_folders(whole: Path, command: str, option: tuple[str, str]) -> None:
+    with pytest.raises(UserError, match=f"{option[0]} is about a recipe's results"):
+        invoke(command, "whole", "--data", "dcase2023", *option)

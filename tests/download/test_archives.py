@@ -164,3 +164,9 @@ def test_one_wrong_byte_never_writes_elsewhere(
     with suppress(WorkError):
         unpack(write(folder, bytes(data)), folder / "out", below("fan"))
     assert {path.name for path in folder.iterdir()} <= {"some.zip", "out"}
+
+
+def test_a_name_that_is_not_in_the_encoding_it_claims(tmp_path: Path) -> None:
+    data = make_zip({"fan/train/ä.wav": b"x"}).replace("ä".encode(), b"\xff\xfe")
+    with pytest.raises(DamagedError, match="cannot be unpacked"):
+        unpack(write(tmp_path, data), tmp_path / "out", below("fan"))

@@ -139,7 +139,19 @@ def test_the_forms_of_the_answer(server: Server, line: Line, answer: dict, licen
     assert (record.files, record.licence) == ({"a.zip": FILE}, licence)
 
 
-@pytest.mark.parametrize("answer", [[], {}, {"files": 3}, {"files": [{"key": "a"}]}, {"files": [None]}, "x"])
+def listing(**changed: object) -> dict[str, object]:
+    return {"files": [{"key": "a.zip", "size": 7, "checksum": "md5:0"} | changed]}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *([], {}, {"files": 3}, {"files": [{"key": "a"}]}, {"files": [None]}, "x"),
+        *(listing(size=size) for size in ("many", "12", None, True, -1, 1.5, 1e999, [])),
+        *(listing(key=key) for key in (5, None, "", [], {})),
+        *(listing(checksum=checksum) for checksum in (5, None, [])),
+    ],
+)
 def test_answers_of_no_known_form(server: Server, line: Line, answer: object) -> None:
     server.pages["/api/records/7"] = json.dumps(answer).encode()
     server.api = False

@@ -62,3 +62,13 @@ def test_ranks_of_different_references_have_a_common_size() -> None:
     few, many = ranks(np.arange(10.0), 100), ranks(np.arange(100.0), 100)
     assert few(np.array([4.5]))[0] == pytest.approx(50)
     assert many(np.array([49.5]))[0] == pytest.approx(50)
+
+
+@pytest.mark.parametrize("exponent", [-1000, -700, 700, 1015])
+@pytest.mark.filterwarnings("error")
+def test_scores_times_a_power_of_two_have_the_same_z_scores_and_ranks(exponent: int) -> None:
+    """Their squares are no numbers: 2**700 is 5e210."""
+    reference, scores = (np.random.default_rng(seed).normal(size=20) for seed in (0, 1))
+    large_reference, large = np.ldexp(reference, exponent), np.ldexp(scores, exponent)
+    assert z_score(large_reference)(large).tolist() == z_score(reference)(scores).tolist()
+    assert ranks(large_reference, 20)(large).tolist() == ranks(reference, 20)(scores).tolist()

@@ -13,7 +13,7 @@ from asdcli.challenge.editions.scorefiles import Unit, read_values, score_name, 
 from asdcli.errors import UserError
 from asdcli.recipe.components import Component
 from asdcli.scores.folders import ScoreFolder, open_score_folder
-from asdcli.scores.shares import Shares
+from asdcli.scores.shares import Grid, Shares
 from asdcli.stages import ensemble
 from asdcli.ui import Ui
 from asdcli.workspace.made import Made
@@ -311,3 +311,38 @@ def test_a_system_without_weight_need_not_fit(tmp_path: Path) -> None:
     assert fused.worth is None
     assert "not those of the other systems" in fused.not_evaluated
     assert fused.shares.common == {"a": 1.0, "b": 0.0}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("norm", ["train", "rank", "test", "test-rank"])
+@pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e200, 1e306])
+def test_scores_of_any_size_are_fused_as_others_are(tmp_path: Path, scale: float, norm: ensemble.Norm) -> None:
+    same = [make_system(tmp_path, "a", 1), make_system(tmp_path, "b", 2)]
+    large = [same[0], make_system(tmp_path, "large", 2, scale)]
+    values = []
+    for folders in (same, large):
+        out = ensemble.run(
+            Ui(), EDITION, opened(tmp_path, *folders), Grid(0.25), norm, tmp_path / folders[1].name / "f"
+        )
+        values.append(read_values(out.out / "dev" / score_name(EDITION, UNIT))[1])
+    np.testing.assert_allclose(*values, rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_system_whose_scores_are_too_large_to_be_summed_is_named(tmp_path: Path) -> None:
+    folders = opened(tmp_path, make_system(tmp_path, "a", 1), make_system(tmp_path, "large", 2, 1e306))
+    with pytest.raises(UserError, match="scores of large for fan section 00 cannot be fused") as raised:
+        ensemble.run(Ui(), EDITION, folders, None, "none", tmp_path / "out")
+    assert "--norm rank" in raised.value.hint
+    folders[1] = opened(tmp_path, make_system(tmp_path, "vast", 2, 1e200))[0]
+    assert ensemble.run(Ui(), EDITION, folders, Grid(0.5), "none", tmp_path / "out").worth is not None
+
+
+@pytest.mark.filterwarnings("error")
+def test_training_scores_that_say_nothing_of_the_test_scores(tmp_path: Path) -> None:
+    """Training scores of 1e-200 beside test scores of about 1: with deviations of these a score of 1 is 1e200."""
+    system = make_system(tmp_path, "a", 1)
+    write_values(system / "train" / score_name(EDITION, UNIT), TRAIN, 1e-310 * np.arange(len(TRAIN)))
+    folders = opened(tmp_path, system, make_system(tmp_path, "b", 2))
+    with pytest.raises(UserError, match="scores of a for fan section 00 cannot be fused"):
+        ensemble.run(Ui(), EDITION, folders, None, "train", tmp_path / "out")

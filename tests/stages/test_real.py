@@ -23,7 +23,7 @@ def test_the_chain_runs_on_real_clips_of_2020(real_dir: Path, tmp_path: Path) ->
     selection = select(workspace, Ui(), recipe="baseline_ae", profile="smoke", machines=["slider"], device="cpu")
     score.run(selection)
     folder = open_score_folder(workspace, Ui(), score.score_folder(selection, "ae", "mahalanobis"), edition)
-    (result,) = evaluate.run(workspace, Ui(), edition, [folder])
+    (result,) = evaluate.run(workspace, Ui(), edition, [folder], partial=True)
     assert result.evaluation.official_score is None
     assert result.evaluation.machines["slider"].arithmetic["auc"] > 0.7
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,12 @@ from asdcli.challenge.csvfile import CsvError, numbered_rows, read_text, write_r
 from asdcli.challenge.editions.edition import Edition
 from asdcli.errors import UserError, WorkError
 
+log = logging.getLogger("asd")
+
+VALUE_FILE = re.compile(r"(anomaly.?score|decision.?result).*\.csv", re.IGNORECASE)
+"""What looks like the name of a score or decision file."""
+
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?", re.ASCII)
 _FIELDS = {"{section}": r"(?P<section>\d{2})", "{domain}": "(?P<domain>source|target)"} | {
     "{machine}": "(?P<machine>.+)",
     "{seed}": r"\d+",
@@ -66,33 +73,86 @@ def find_decision_files(folder: Path, edition: Edition) -> dict[Unit, Path]:
 def stray_files(folder: Path, edition: Edition) -> list[Path]:
     """Files that look like score or decision files but belong to no unit of the edition."""
     known = {*find_score_files(folder, edition).values(), *find_decision_files(folder, edition).values()}
-    looks = re.compile(r"(anomaly_score|decision_result).*\.csv", re.IGNORECASE)
-    return [path for path in _files(folder) if looks.fullmatch(path.name) and path not in known]
+    return [path for path in _files(folder) if VALUE_FILE.fullmatch(path.name) and path not in known]
 
 
 def read_values(path: Path) -> tuple[list[str], np.ndarray]:
     """Clip names and values `[clips]` (float64) of a score or decision file.
 
-    Raises UserError naming the line of the first row that is a header, has not two columns, holds no finite number, or
-    names a clip again. Blank lines at the end are no rows.
+    Read with a note are forms that have one reading: semicolons or tabs between the columns, decimal commas then or in
+    quotes, a header, blanks and folders before names, names without .wav. Raises UserError naming the line of the first
+    row that has not two columns, holds no finite number, or names a clip again. Blank lines at the end are no rows.
     """
     text = read_text(path).rstrip()
     if not text:
         raise UserError(f"{path} is empty.")
+    delimiter = _delimiter(text)
+    notes = dict.fromkeys(["columns are separated by semicolons or tabs"] if delimiter != "," else [])
     values: dict[str, float] = {}
     try:
-        for line, row in numbered_rows(text):
-            if problem := _problem(line, row, values):
-                raise UserError(f"{path}, line {line}: {problem}.", "Each line is name.wav,value with a finite number.")
-            values[row[0]] = float(row[1])
+        rows = list(numbered_rows(text, delimiter=delimiter))
     except CsvError as error:
         raise UserError(f"{path}, {error}.") from error
-    return list(values), np.array(list(values.values()))
+    if len(rows) > 1 and _is_header(rows[0][1]):
+        notes["they have a header"] = None
+        del rows[0]
+    suffix = "" if any(row and row[0].strip().lower().endswith(".wav") for _, row in rows) else ".wav"
+    if suffix:
+        notes["clip names lack .wav"] = None
+    for line, row in rows:
+        if len(row) == 2:
+            if _DECIMAL_COMMA.fullmatch(row[1].strip()):
+                notes["numbers have decimal commas"] = None
+                row[1] = row[1].replace(",", ".")
+            if (name := _plain_name(row[0])) != row[0]:
+                notes["blanks or folders stand before clip names"] = None
+                row[0] = name
+        if problem := _problem(line, row, values):
+            raise UserError(f"{path}, line {line}: {problem}.", "Each line is name.wav,value with a finite number.")
+        values[row[0]] = float(row[1])
+    if notes:
+        log.warning(f"{path.parent}: {', '.join(notes)}; the files are read all the same, but not by every evaluator.")
+    return [name + suffix for name in values], np.array(list(values.values()))
+
+
+def _delimiter(text: str) -> str:
+    """A semicolon or a tab where each line has exactly one and no comma follows a clip's name, else the comma."""
+    lines = text.splitlines()
+    if re.search(r'\.wav"?\s*,', lines[0], re.IGNORECASE):
+        return ","
+    return next((mark for mark in ";\t" if all(line.count(mark) == 1 for line in lines)), ",")
+
+
+def _is_header(row: list[str]) -> bool:
+    """Two words of which neither is a clip or a number."""
+    if len(row) != 2 or row[0].strip().lower().endswith(".wav"):
+        return False
+    return bool(row[0].strip() and re.fullmatch(r"\s*[A-Za-z][\w ()-]*", row[1])) and not _is_number(row[1])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain_name(name: str) -> str:
+    """The name of a clip without blanks and the path to it; what stands below `test/` stays, as in own data."""
+    name = name.strip()
+    if re.match(r"[A-Za-z]:[\\/]|\\\\", name):
+        name = name.replace("\\", "/")[2:]
+    if not name.startswith("/"):
+        return name
+    return name.rpartition("/test/" if "/test/" in name else "/")[2]
 
 
 def _problem(line: int, row: list[str], before: Mapping[str, float]) -> str:
     """What is wrong with a row, or an empty string. before: the values of the rows above."""
     if len(row) != 2:
+        if len(row) == 3 and _DECIMAL_COMMA.fullmatch(",".join(row[1:]).strip()):
+            return f"3 columns instead of 2: the comma of {','.join(row[1:])} may be a decimal one, write a point"
         return f"{len(row)} column{'s' * (len(row) > 1)} instead of 2" if row else "a blank line between the rows"
     name, text = row
     if not name:
@@ -100,8 +160,7 @@ def _problem(line: int, row: list[str], before: Mapping[str, float]) -> str:
     try:
         value = float(text)
     except ValueError:
-        header = line == 1 and not name.lower().endswith(".wav")
-        return f"'{name},{text}' is a header, which score files do not have" if header else f"'{text}' is not a number"
+        return f"'{text}' is not a number"
     if not math.isfinite(value):
         return f"the value of {name} is {text}"
     if name in before:
@@ -124,17 +183,25 @@ def write_values(path: Path, names: Sequence[str], values: Iterable[float]) -> N
 def _find(folder: Path, edition: Edition, templates: tuple[str, ...]) -> dict[Unit, Path]:
     found: dict[Unit, Path] = {}
     for path in _files(folder):
-        for template in templates:
-            match = name_pattern(template).fullmatch(path.name)
-            unit = Unit(**match.groupdict()) if match else None
-            if unit is None or not _belongs(edition, unit):
-                continue
-            if unit in found:
-                both = f"{found[unit].name} and {path.name}"
-                raise UserError(f"{folder} holds two files for {unit}: {both}.", "Keep one of them.")
-            found[unit] = path
-            break
+        if (unit := _unit(path.name, edition, templates)) is None:
+            continue
+        if unit in found:
+            both = f"{found[unit].name} and {path.name}"
+            raise UserError(f"{folder} holds two files for {unit}: {both}.", "Keep one of them.")
+        found[unit] = path
     return dict(sorted(found.items()))
+
+
+def _unit(name: str, edition: Edition, templates: tuple[str, ...]) -> Unit | None:
+    """What a file is about; .CSV is read as .csv, and `id_` as `section_` where the edition has sections."""
+    plain = name[: -len(".csv")] + ".csv"
+    for form in (plain, plain.replace("_id_", "_section_")):
+        for template in templates:
+            match = name_pattern(template).fullmatch(form)
+            unit = Unit(**match.groupdict()) if match else None
+            if unit is not None and _belongs(edition, unit):
+                return unit
+    return None
 
 
 def _belongs(edition: Edition, unit: Unit) -> bool:
@@ -143,7 +210,7 @@ def _belongs(edition: Edition, unit: Unit) -> bool:
 
 def _files(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix == ".csv" and path.is_file())
+        return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.is_file())
     except OSError as error:
         raise UserError(f"Cannot read the folder {folder}: {error.strerror}.") from error
 

@@ -66,6 +66,12 @@ class Truth:
 
 def _check_names(unit: Unit, names: Sequence[str], known: Mapping[str, Clip]) -> None:
     counts = Counter(names)
+    if names and not counts.keys() & known.keys():
+        raise UserError(
+            f"No clip of the scores of {unit} is one of its {len(known)} test clips: they are named like {names[0]}, "
+            f"the test clips like {next(iter(known))}.",
+            "They may be of another section, set or edition.",
+        )
     faults = {
         "without a score": [name for name in known if name not in counts],
         "unknown to the ground truth": [name for name in counts if name not in known],

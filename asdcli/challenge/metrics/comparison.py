@@ -63,8 +63,10 @@ def _spread(seeds: Sequence[Evaluation], rng: np.random.Generator) -> np.ndarray
     """Resampled mean scores `[draws]`: clips as the evaluations drew them, seeds drawn with replacement.
 
     Means of n values drawn from n vary too little by the factor (n - 1) / n in variance, which matters for few seeds;
-    the deviations between seeds are therefore enlarged.
+    the deviations between seeds are therefore enlarged. None where a training has no score.
     """
+    if len({len(evaluation.resamples) for evaluation in seeds}) > 1:
+        return np.empty(0)
     scores = np.array([evaluation.resamples for evaluation in seeds])  # [seeds, draws]
     n, draws = scores.shape
     if n == 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,20 +60,25 @@ class MachineResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All numbers of one set of score files, in fractions; nan where a class is absent.
+    """All numbers of one set of score files, in fractions; nan where a class is absent or a file is missing.
 
-    official_score: as the edition's evaluator, over the units that are there; None in 2020, whose evaluator has none.
-    mean_auc_pauc: in 2020 only, the mean over machines of (averaged AUC + averaged pAUC) / 2; it orders systems much as
-    the ranking by average ranks does, but is not an official number. ci95: of whichever of the two exists, by a
-    stratified bootstrap of so many resamples; None without. resamples: its values `[bootstrap]`, the n-th of the same
-    clips for every system on the same test set, so that differences can be taken. missing: units of the set that no
-    score file is about.
+    official_score: as the edition's evaluator; None in 2020, whose evaluator has none. mean_auc_pauc: in 2020 only, the
+    mean over machines of (averaged AUC + averaged pAUC) / 2; it orders systems much as the ranking by average ranks
+    does, but is not an official number. Both are None, and so are means, where a file that they are about is missing:
+    evaluators give none then. partial_score: asked for then, what either would be of the files that are there; means
+    are of these, too. ci95: of whichever of the three exists, by a stratified bootstrap of so many resamples; None
+    without. resamples: its values `[bootstrap]`, the n-th of the same clips for every system on the same test set, so
+    that differences can be taken.
+
+    missing: units of the set that no score file is about; undecided: those without a decision file where others have
+    one; left_out: machine types that nobody asked for.
     """
 
     edition: str
     set_name: str
     official_score: float | None
     mean_auc_pauc: float | None
+    partial_score: float | None
     ci95: tuple[float, float] | None
     machines: Mapping[str, MachineResult]
     arithmetic: Mapping[str, float]
@@ -83,14 +88,26 @@ class Evaluation:
     clips: int
     bootstrap: int
     missing: tuple[Unit, ...]
+    undecided: tuple[Unit, ...]
+    left_out: tuple[str, ...]
     notes: tuple[str, ...]
     resamples: np.ndarray = field(compare=False, repr=False)
 
     @property
     def score(self) -> float:
-        """What systems are compared by: the official score, in 2020 the mean of AUC and pAUC."""
-        score = self.mean_auc_pauc if self.official_score is None else self.official_score
-        return math.nan if score is None else score
+        """What systems are compared by: the official score, in 2020 the mean of AUC and pAUC, or the partial one."""
+        scores = (self.official_score, self.mean_auc_pauc, self.partial_score)
+        return next((score for score in scores if score is not None), math.nan)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file that an official score wants is there."""
+        return not (self.missing or self.undecided or self.left_out)
+
+    def lacking(self, machine: str) -> dict[str, list[Unit]]:
+        """The units of a machine without a score file (`scores`) and without a decision file (`decisions`)."""
+        undecided = [unit for unit in (*self.missing, *self.undecided) if unit.machine == machine]
+        return {"scores": [unit for unit in undecided if unit in self.missing], "decisions": undecided}
 
     def official_means(self, result: MachineResult | Evaluation) -> Mapping[str, float]:
         """The kind of means that the edition reports: arithmetic in 2020, harmonic since."""
@@ -101,22 +118,27 @@ class Evaluation:
         about: dict[str, Any] = {"edition": self.edition, "set": self.set_name, "official_score": self.official_score}
         if self.mean_auc_pauc is not None:
             about["mean_auc_pauc"] = self.mean_auc_pauc
+        if self.partial_score is not None:
+            about["partial_score"] = self.partial_score
         return _no_nan(
             {
                 **about,
                 "ci95": self.ci95 and list(self.ci95),
                 "bootstrap": self.bootstrap,
-                "machines": {name: self._machine_dict(result) for name, result in self.machines.items()},
+                "machines": {name: self._machine_dict(name, result) for name, result in self.machines.items()},
                 "arithmetic_mean": dict(self.arithmetic),
                 "harmonic_mean": dict(self.harmonic),
                 "separability": self.separability,
                 "clips": self.clips,
+                "complete": self.complete,
                 "missing": [str(unit) for unit in self.missing],
+                "undecided": [str(unit) for unit in self.undecided],
+                "left_out": list(self.left_out),
                 "notes": list(self.notes),
             }
         )
 
-    def _machine_dict(self, result: MachineResult) -> dict[str, Any]:
+    def _machine_dict(self, name: str, result: MachineResult) -> dict[str, Any]:
         sections = {
             key: {**s.metrics, "separability": s.separability, "clips": s.clips, "anomalies": s.anomalies}
             for key, s in result.sections.items()
@@ -127,6 +149,7 @@ class Evaluation:
             "separability": result.separability,
             "arithmetic_mean": dict(result.arithmetic),
             "harmonic_mean": dict(result.harmonic),
+            "complete": not self.lacking(name)["decisions"],
             "sections": sections,
         }
 
@@ -156,11 +179,15 @@ def evaluate(
     decisions: Mapping[Unit, Values] | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
+    partial: bool = False,
+    machines: Collection[str] = (),
 ) -> Evaluation:
     """Evaluate the score files of one set as the edition's evaluator does.
 
-    bootstrap: number of resamples behind `ci95`, 0 for none. Raises UserError when the files are of both sets, when a
-    clip is missing, unknown or there twice, and for values that are not finite or decisions that are not 0 or 1.
+    bootstrap: number of resamples behind `ci95`, 0 for none. partial: whether files may be missing. machines: those
+    that the scores are chosen to be about, which is a part of the set as well; none for all. Raises UserError when the
+    files are of both sets, when a clip is missing, unknown or there twice, and for values that are not finite or
+    decisions that are not 0 or 1.
 
     A section in which a class is absent has no AUC: its values are nan, all means leave them out, and a note says so.
     """
@@ -168,23 +195,40 @@ def evaluate(
     scored = {unit: _scored(unit, scores[unit], truth, (decisions or {}).get(unit)) for unit in present}
     scored = {unit: clips for unit, clips in scored.items() if len(clips.labels)}  # the truth's notes tell the others
     rows = {unit: _unit_row(edition, unit, clips) for unit, clips in scored.items()}
-    score = float(_score(edition, rows))
+    known = units(edition, set_name)
+    chosen = [unit for unit in known if not machines or unit.machine in machines]
+    missing = [unit for unit in chosen if unit not in scored]
+    decided = {unit for unit, clips in scored.items() if clips.decided is not None}
+    undecided = [unit for unit in scored if decided and unit not in decided]
+    left_out = [machine for machine in edition.machines.get(set_name, ()) if machines and machine not in machines]
+    whole = not (missing or undecided or left_out)
+    partial = partial or bool(left_out)
+    score = float(_score(edition, rows)) if whole or partial else math.nan
     official = edition.metrics != "per_id"
     resamples = np.empty(0) if math.isnan(score) else _resamples(edition, scored, bootstrap, seed)
+    gone: dict[str, set[str]] = {}  # families of metrics by machine whose means are of a part
+    for unit in [] if partial else missing:
+        gone.setdefault(unit.machine, set()).update(FAMILIES)
+    for unit in [] if partial else undecided:
+        gone.setdefault(unit.machine, set()).update(FAMILIES[2:])
+    everywhere = set().union(*gone.values())
     return Evaluation(
         edition=edition.name,
         set_name=set_name,
-        official_score=score if official else None,
-        mean_auc_pauc=None if official else score,
+        official_score=score if official and whole else None,
+        mean_auc_pauc=score if not official and whole else None,
+        partial_score=score if partial and not whole else None,
         ci95=percentile_interval(resamples) if len(resamples) else None,
-        machines=_machines(rows, scored),
-        arithmetic=_means(rows.values(), metrics.arithmetic_mean),
-        harmonic=_means(rows.values(), metrics.harmonic_mean),
+        machines=_machines(rows, scored, gone),
+        arithmetic=_means(rows.values(), metrics.arithmetic_mean, everywhere),
+        harmonic=_means(rows.values(), metrics.harmonic_mean, everywhere),
         averages="harmonic" if official else "arithmetic",
-        separability=_separability(scored.values()),
+        separability=math.nan if "auc" in everywhere else _separability(scored.values()),
         clips=sum(len(clips.scores) for clips in scored.values()),
         bootstrap=bootstrap,
-        missing=tuple(unit for unit in units(edition, set_name) if unit not in scored),
+        missing=tuple(missing),
+        undecided=tuple(undecided),
+        left_out=tuple(left_out),
         notes=(*truth.notes, *_notes(edition, scored)),
         resamples=resamples,
     )
@@ -317,8 +361,8 @@ def _resampled_areas(edition: Edition, unit: Unit, clips: _Scored, draws: int, r
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
-def _means(rows: Iterable[Row], mean: Any) -> dict[str, float]:
-    """Means by metric over units: over both domains, then domain by domain."""
+def _means(rows: Iterable[Row], mean: Any, gone: Collection[str] = ()) -> dict[str, float]:
+    """Means by metric over units: over both domains, then domain by domain; nan for families of which some are gone."""
     rows = list(rows)
     means = {}
     for name in FAMILIES:
@@ -327,20 +371,24 @@ def _means(rows: Iterable[Row], mean: Any) -> dict[str, float]:
         for key in (f"{name}_{domain}" for domain in DOMAINS):
             if values := [row[key] for row in rows if key in row]:
                 means[key] = float(mean(np.array(values)))
-    return means
+    return {name: math.nan if name.partition("_")[0] in gone else value for name, value in means.items()}
 
 
-def _machines(rows: Mapping[Unit, Row], scored: Mapping[Unit, _Scored]) -> dict[str, MachineResult]:
+def _machines(
+    rows: Mapping[Unit, Row], scored: Mapping[Unit, _Scored], gone: Mapping[str, Collection[str]]
+) -> dict[str, MachineResult]:
     results = {}
     for machine in dict.fromkeys(unit.machine for unit in rows):
         own = [unit for unit in rows if unit.machine == machine]
         sections = {key: [unit for unit in own if unit.section == key] for key in dict.fromkeys(u.section for u in own)}
+        without = gone.get(machine, ())
+        whole = "auc" not in without
         results[machine] = MachineResult(
             sections={key: _section(found, rows, scored) for key, found in sections.items()},
-            arithmetic=_means((rows[unit] for unit in own), metrics.arithmetic_mean),
-            harmonic=_means((rows[unit] for unit in own), metrics.harmonic_mean),
-            hmean=float(metrics.harmonic_mean(_official(rows[unit] for unit in own))),
-            separability=_separability(scored[unit] for unit in own),
+            arithmetic=_means((rows[unit] for unit in own), metrics.arithmetic_mean, without),
+            harmonic=_means((rows[unit] for unit in own), metrics.harmonic_mean, without),
+            hmean=float(metrics.harmonic_mean(_official(rows[unit] for unit in own))) if whole else math.nan,
+            separability=_separability(scored[unit] for unit in own) if whole else math.nan,
         )
     return results
 

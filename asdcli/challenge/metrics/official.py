@@ -108,6 +108,10 @@ def arithmetic_mean(values: np.ndarray, axis: int | None = None) -> np.ndarray:
 
 
 def separability(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Mean anomalous minus mean normal score, in units of the score; nan when one class is absent."""
+    """Mean anomalous minus mean normal score, in units of the score; nan when one class is absent.
+
+    Of scores near the largest numbers it may be infinite, or nan.
+    """
     anomalous, normal = scores[labels == 1], scores[labels == 0]
-    return float(anomalous.mean() - normal.mean()) if len(anomalous) and len(normal) else float("nan")
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(anomalous.mean() - normal.mean()) if len(anomalous) and len(normal) else float("nan")

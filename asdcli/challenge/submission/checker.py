@@ -13,16 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from asdcli.challenge.editions.edition import Edition, edition_names, load_common, load_edition
-from asdcli.challenge.editions.scorefiles import Unit
+from asdcli.challenge.editions.scorefiles import VALUE_FILE, Unit
 from asdcli.challenge.submission.filecheck import Kind, and_more, check_clips, check_values, read_table
 from asdcli.challenge.submission.meta_check import check_meta, meta_warnings
-from asdcli.challenge.submission.namecheck import VALUE_FILE, Files, check_names, count_files
+from asdcli.challenge.submission.namecheck import Files, check_names, count_files
 from asdcli.challenge.submission.package import BrokenPackageError, Package, Problem
 from asdcli.challenge.submission.team import LABEL_FORM, is_label, parse_label
 from asdcli.errors import UserError
+from asdcli.workspace.plainyaml import YamlError, parse_yaml
 
 _META_FILE = re.compile(r".*meta\.ya?ml", re.IGNORECASE)
 
@@ -163,17 +162,14 @@ def _read_meta(package: Package, system: _System) -> Iterator[Problem]:
         return  # told with the label
     where = system.path(system.meta_file)
     try:
-        system.meta = (yaml.safe_load(package.read(where).decode("utf-8")),)
+        system.meta = (parse_yaml(package.read(where).decode("utf-8"))[1],)
     except BrokenPackageError as error:
         yield Problem("error", where, str(error))
     except UnicodeDecodeError:
         yield Problem("error", where, "is no text file in UTF-8")
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f"line {mark.line + 1}: " if mark else ""
-        yield Problem("error", where, f"{line}no valid YAML, {error.problem or error.context} (check the indentation)")
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        yield Problem("error", where, f"no valid YAML, {' '.join(str(error).split())}")
+    except YamlError as error:
+        line, hint = (f"line {error.line}: ", " (check the indentation)") if error.line else ("", "")
+        yield Problem("error", where, f"{line}no valid YAML, {error}{hint}")
 
 
 def _settle_label(system: _System) -> Iterator[Problem]:

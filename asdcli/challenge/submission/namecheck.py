@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 from asdcli.challenge.editions.edition import Edition
-from asdcli.challenge.editions.scorefiles import Unit, decision_name, name_pattern, score_name, units
+from asdcli.challenge.editions.scorefiles import VALUE_FILE, Unit, decision_name, name_pattern, score_name, units
 from asdcli.challenge.submission.filecheck import Kind, and_more
-
-VALUE_FILE = re.compile(r"(anomaly.?score|decision.?result).*\.csv", re.IGNORECASE)
 
 # The README of the 2022 evaluator writes its file names without `_test` (its code wants it); real packages follow it.
 _TEST_MAY_BE_MISSING = ("dcase2022",)

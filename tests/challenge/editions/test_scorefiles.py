@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +22,11 @@ from asdcli.challenge.editions.scorefiles import (
 from asdcli.errors import UserError, WorkError
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
-clip_names = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\ufeff\0"), min_size=1).filter(str.strip)
+clip_names = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\ufeff\0"), min_size=1).filter(
+    lambda name: (
+        name == name.lstrip() and not re.match(r"/|\\\\|[A-Za-z]:[\\/]", name)
+    )  # neither blanks nor a path before it
+)
 
 
 @given(st.dictionaries(clip_names.map("{}.wav".format), finite, min_size=1))
@@ -51,7 +57,6 @@ def test_no_file_is_written_for_a_value_that_is_not_finite(tmp_path):
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [
-        ("file_name,anomaly_score\na.wav,1\n", 1, "header"),
         ("a.wav,1\nb.wav,high\n", 2, "'high' is not a number"),
         ("a.wav,1\nb.wav,\n", 2, "'' is not a number"),
         ("a.wav,1\nb.wav,nan\n", 2, "the value of b.wav is nan"),
@@ -62,7 +67,8 @@ def test_no_file_is_written_for_a_value_that_is_not_finite(tmp_path):
         ("a.wav,1\nb.wav,1\na.wav,2\n", 3, "a.wav stands twice, first in line 1"),
         ("a.wav,1\n,2\n", 2, "no clip name"),
         ('a.wav,1\n"b"x,2\n', 2, "not a valid CSV row"),
-        ("a.wav;1\n", 1, "1 column instead of 2"),
+        ("a.wav;1\nb.wav\n", 1, "1 column instead of 2"),
+        ("a.wav,0,5\nb.wav,1,25\n", 1, "the comma of 0,5 may be a decimal one"),
     ],
 )
 def test_first_bad_row_is_named(tmp_path, text, line, what):
@@ -186,3 +192,42 @@ def test_real_folders_are_read_whole(real_dir):
         assert list(found) == sorted(units(edition, "dev"))
         assert stray_files(folder, edition) == []
         assert all(len(read_values(path)[0]) == 200 for path in found.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("a.wav;0.5\nb.wav;1e-3\n", "semicolons"),
+        ("a.wav\t0.5\nb.wav\t1e-3\n", "tabs"),
+        ("a.wav;0,5\nb.wav;1,0e-3\n", "decimal commas"),
+        ('a.wav,"0,5"\nb.wav,0.001\n', "decimal commas"),
+        ("file name,score\na.wav,0.5\nb.wav,0.001\n", "header"),
+        ("file_name;anomaly (score)\na.wav;0,5\nb.wav;0,001\n", "header"),
+        (" a.wav , 0.5\nb.wav,0.001\n", "blanks"),
+        ("a,0.5\nb,0.001\n", "lack .wav"),
+        ("/data/fan/test/a.wav,0.5\n/data/fan/test/b.wav,0.001\n", "folders"),
+        ("/mnt/a.wav,0.5\n/mnt/b.wav,0.001\n", "folders"),
+        ("C:\\data\\fan\\a.wav,0.5\nC:\\data\\fan\\b.wav,0.001\n", "folders"),
+    ],
+)
+def test_forms_with_one_reading_are_read_and_said(tmp_path, caplog, text, note):
+    path = tmp_path / "scores.csv"
+    path.write_text(text)
+    names, values = read_values(path)
+    assert (names, values.tolist()) == (["a.wav", "b.wav"], [0.5, 0.001])
+    assert note in caplog.text
+    assert str(tmp_path) in caplog.text
+
+
+def test_what_stands_below_test_belongs_to_the_name(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("/data/press/test/anomaly/1.wav,1\nanomaly/2.wav,2\n")
+    assert read_values(path)[0] == ["anomaly/1.wav", "anomaly/2.wav"]
+
+
+@pytest.mark.parametrize(
+    "name", ["anomaly_score_fan_section_00_test.CSV", "anomaly_score_fan_id_00.csv", "anomaly_score_fan_id_00_test.Csv"]
+)
+def test_names_of_files_with_one_reading(tmp_path, name):
+    (tmp_path / name).touch()
+    assert find_score_files(tmp_path, load_edition("dcase2023")) == {Unit("fan", "00"): tmp_path / name}

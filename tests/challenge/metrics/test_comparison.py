@@ -24,7 +24,7 @@ def evaluated(skill: float, clip_noise: float = 1.0, own_noise: float = 0.1, see
     hard = clip_noise * np.random.default_rng(99).normal(size=(len(UNITS), len(NAMES)))
     own = own_noise * np.random.default_rng([seed, round(100 * skill)]).normal(size=hard.shape)
     scores = {unit: (NAMES, row) for unit, row in zip(UNITS, hard + own + skill * LABELS, strict=True)}
-    return evaluate(EDITION, scores, TRUTH, bootstrap=draws)
+    return evaluate(EDITION, scores, TRUTH, bootstrap=draws, partial=True)
 
 
 def width(estimate):
@@ -41,7 +41,7 @@ def test_resamples_are_of_the_same_clips_whatever_their_order():
         own = 0.1 * np.random.default_rng([0, 70]).normal(size=(len(UNITS), len(NAMES)))[UNITS.index(unit)]
         values = hard + own + 0.7 * LABELS
         shuffled[unit] = ([NAMES[i] for i in order], values[order])
-    other = evaluate(EDITION, shuffled, TRUTH, bootstrap=400)
+    other = evaluate(EDITION, shuffled, TRUTH, bootstrap=400, partial=True)
     assert np.allclose(one.resamples, other.resamples, atol=1e-12)
 
 
@@ -86,7 +86,7 @@ def test_without_resamples_there_is_a_value_and_no_verdict():
 
 def test_other_clips_are_not_compared():
     one = evaluated(0.7)
-    part = evaluate(EDITION, {UNITS[0]: (NAMES, LABELS + 0.0)}, TRUTH, bootstrap=400)
+    part = evaluate(EDITION, {UNITS[0]: (NAMES, LABELS + 0.0)}, TRUTH, bootstrap=400, partial=True)
     assert not comparable([one], [part])
     assert not comparable([one], [evaluated(0.7, draws=10)])
     with pytest.raises(ValueError, match="same clips"):
