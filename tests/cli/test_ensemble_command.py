@@ -199,7 +199,7 @@ def test_the_best_of_each_machine(tree: Path, tmp_path: Path) -> None:
     assert made["score"] >= max(made["systems"].values()) - 1e-12
     assert made["score"] >= made["held_out"]
     shown = invoke("ensemble", *recipe)
-    assert "ensemble (oracle)" in shown
+    assert "best systems (oracle)" in shown
     assert "held out (weights found on the other machines)" in shown
     assert f"{100 * made['held_out']:.2f}" in shown
 
