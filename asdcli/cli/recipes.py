@@ -60,7 +60,7 @@ def _show(
 ) -> None:
     from asdcli.recipe.loading import load_recipe
     from asdcli.stages.describe import check_components, resolved
-    from asdcli.stages.overlays import running, warn_of_unread, warn_of_unused
+    from asdcli.stages.overlays import running, warn_of_unknown, warn_of_unread, warn_of_unused
 
     recipe = load_recipe(name)
     warn_of_unread(output.workspace, output.ui, recipe)
@@ -68,6 +68,7 @@ def _show(
     method, unused = running(recipe, machine=machine, member=chosen, edition=data, profile=profile)
     check_components(method, run_code=False)
     if machine is not None:
+        warn_of_unknown(output.workspace, output.ui, machine)
         warn_of_unused(output.ui, recipe, machine, unused)
     document: dict[str, Any] = {"recipe": recipe.name, "title": recipe.header.title, "member": chosen}
     document |= {"cite": list(recipe.header.cite), "notes": recipe.header.notes.strip(), **resolved(method)}

@@ -31,6 +31,13 @@ def _is_overlay(path: Path) -> bool:
     return path.suffix.lower() in (".yaml", ".yml") and path.name != "recipe.yaml" and not path.name.startswith(".")
 
 
+def warn_of_unknown(workspace: Workspace, ui: Ui, machine: str) -> None:
+    """Say that there is no such machine in the data here or in any edition."""
+    known = known_machines(workspace)
+    if machine not in known:
+        ui.warn(f"No machine here or in any edition is called '{machine}'.{did_you_mean(machine, known)}")
+
+
 def known_machines(workspace: Workspace) -> list[str]:
     """Machines of the data sets under the root and of all editions."""
     raws = [workspace.raw(name, set_name) for name in workspace.editions() for set_name in SETS]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import asdcli
-from asdcli.errors import AsdError
+from asdcli.errors import AsdError, UserError
 from asdcli.recipe.components import check, code_digest
 from asdcli.recipe.schema import Method
 from asdcli.stages.describe import check_components, components, plugins, published_weights
@@ -63,7 +63,12 @@ class Memory:
         Raises UserError for a component that cannot be; CodeNotRunError if this takes a plug-in to be run and may not.
         """
         own = plugins(method)
-        key = digest([method.model_dump(mode="json"), [plugin.digest() for plugin in own]])
+        try:
+            code = [plugin.digest() for plugin in own]
+        except UserError:
+            check_components(method, run_code=False)  # which knows the line of the recipe
+            raise
+        key = digest([method.model_dump(mode="json"), code])
         if (known := self._known.get(key)) is None:
             if own and not run_code:
                 raise CodeNotRunError(f"its recipe names code, {own[0].file}, which is not run to list it")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from subprocess import CompletedProcess
+
 import pytest
 import yaml
 from helpers import invoke
@@ -20,3 +23,8 @@ def test_a_recipe_is_shown_whole_and_without_cross_references(name: str) -> None
     assert (read.pop("recipe"), read.pop("member")) == (name, member)
     method = yaml.safe_load(yaml.safe_dump(resolved(recipe.resolve(member=member, profile="smoke"))))
     assert {key: read[key] for key in method} == method
+
+
+def test_a_misspelt_machine_is_said(asd: Callable[..., CompletedProcess[str]]) -> None:
+    assert "called 'fann'. Did you mean 'fan'?" in asd("recipes", "show", "baseline_ae", "--machine", "fann").stderr
+    assert asd("recipes", "show", "baseline_ae", "--machine", "fan").stderr == ""
