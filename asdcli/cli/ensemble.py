@@ -170,7 +170,8 @@ def _fuse_given(
     from asdcli.stages.choices import open_score_folders
 
     edition, systems = open_score_folders(output.workspace, output.ui, paths, data, machines)
-    place = out or output.workspace.ensemble(stage.part_name("folders", sorted(set(machines or ())))) / edition.name
+    name = stage.folders_name([system.path for system in systems])
+    place = out or output.workspace.ensemble(stage.part_name(name, sorted(set(machines or ())))) / edition.name
     with output.workspace.lock(place):
         return edition, stage.run(output.ui, edition, systems, choice, norm, place), systems
 

@@ -46,6 +46,11 @@ class Fused:
     not_evaluated: str = ""
 
 
+def folders_name(folders: Sequence[Path]) -> str:
+    """The folder name of a fusion of any folders: others have another, so that nothing is written over."""
+    return f"folders-{digest(sorted(str(folder.resolve()) for folder in folders))[:8]}"
+
+
 def part_name(name: str, part: Sequence[str]) -> str:
     """The folder name of a fusion of a part of the data; many long names are a hash."""
     words = "-".join(part)

@@ -266,3 +266,13 @@ def test_fusing_one_machine_of_folders_leaves_the_fusion_of_all(scores: Path) ->
     one = Path(json.loads(fuse("--root", "r", "--norm", "none", "--machine", "fan", "--json"))["out"])
     assert (whole / "dev" / score_name(EDITION, Unit("valve", "00"))).is_file()
     assert [path.name for path in (one / "dev").glob("*.csv")] == [score_name(EDITION, Unit("fan", "00"))]
+
+
+def test_the_fusion_of_other_folders_lies_elsewhere(scores: Path) -> None:
+    shutil.copytree(scores / "two", scores / "three")
+    first = json.loads(fuse("--norm", "none", "--json"))["out"]
+    other = json.loads(invoke("ensemble", "one", "three", "--data", "dcase2023", "--norm", "none", "--json"))["out"]
+    assert other != first
+    assert (
+        json.loads(invoke("ensemble", "two", "one", "--data", "dcase2023", "--norm", "none", "--json"))["out"] == first
+    )
