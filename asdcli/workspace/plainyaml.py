@@ -28,7 +28,9 @@ def parse_yaml(text: str) -> tuple[yaml.Node | None, Any]:
             return None, None
         if _size(node, {}) > MOST_VALUES:
             raise YamlError("written out, its aliases (*) are far too many values")
-        return node, yaml.safe_load(text)  # which would write merged keys (<<) into nodes of its own
+        if "<<" in text:  # merged keys are written into the nodes, so the data are made of others
+            return node, yaml.safe_load(text)
+        return node, yaml.SafeLoader("").construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise YamlError(error.problem or error.context or "damaged", mark.line + 1 if mark else 0) from error
