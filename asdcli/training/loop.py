@@ -122,7 +122,15 @@ class PhaseLoop:
         phase = self.phase
         seed_layers(self.device, self.seed, self.name, "step", self.at.step)
         batch = self.view.batch(examples, generator(self.seed, self.name, "batch", self.at.step), self.training)
-        losses = self._forward(batch, self.at.step)
+        try:
+            losses = self._forward(batch, self.at.step)
+        except ValueError as error:
+            if len(examples) > 1 or "more than 1 value per channel" not in str(error):  # torch's batch norms
+                raise
+            raise UserError(
+                f"Phase {self.name} has a batch of one example, and the network's batch norms compare several.",
+                "It takes at least two training examples, and a batch_size of two or more.",
+            ) from None
         update, updates = self.at.step // phase.accumulate, -(-self.total_steps // phase.accumulate)
         gathered = min(phase.accumulate, self.total_steps - update * phase.accumulate)  # the last update may have fewer
         (losses["loss"] / gathered).backward()

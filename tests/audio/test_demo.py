@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -227,3 +228,14 @@ def _aucs(root: Path, clips: list[Clip]) -> tuple[float, float, float, float]:
         return float(roc_auc_score(labels[keep], scores[keep]))
 
     return auc(unusual_level), auc(distances), auc(distances, "source"), auc(distances, "target")
+
+
+def test_a_full_disk_is_told_as_such(few: None, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            generate_demo(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.rglob("*.wav")) == []

@@ -93,6 +93,14 @@ def test_a_last_batch_of_one_is_left_out(tmp_path: Path) -> None:
     assert [record["step"] for record in toys.log_of(tmp_path)] == [5, 10]
 
 
+@pytest.mark.parametrize(("windows", "batch"), [(1, 4), (9, 1)])
+def test_a_batch_of_one_that_batch_norm_refuses_is_said(tmp_path: Path, windows: int, batch: int) -> None:
+    data = toys.view(toys.clips([2 * windows]))
+    with pytest.raises(UserError, match="Phase phase1 has a batch of one example"):
+        toys.run(tmp_path, toys.phase(batch_size=batch), toys.task(toys.Noisy), data)
+    toys.run(tmp_path, toys.phase(batch_size=batch), toys.task(), data)  # a network without them has no need of more
+
+
 def test_half_precision_is_for_gpus(tmp_path: Path) -> None:
     half = toys.run(tmp_path / "a", toys.phase(precision="bfloat16"))
     assert toys.same(half.state_dict(), toys.run(tmp_path / "b", toys.phase()).state_dict())

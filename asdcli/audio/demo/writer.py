@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections import defaultdict
@@ -88,7 +89,9 @@ def _write(out: Path, seed: int, clips: list[Clip], progress: Callable[[int], No
         for done, (clip, samples) in enumerate(zip(clips, sounds, strict=True), start=1):
             path = out / _path(clip)
             path.parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(path, samples, SAMPLE_RATE_HZ, subtype="PCM_16")
+            sound = io.BytesIO()
+            soundfile.write(sound, samples, SAMPLE_RATE_HZ, subtype="PCM_16", format="WAV")
+            path.write_bytes(sound.getvalue())  # which says why if the disk is full; libsndfile does not
             progress(done)
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest
