@@ -145,6 +145,10 @@ class _Clip:
     crc: int
     measured: list[float]
 
+    def noted(self) -> _Clip:
+        """Without its bytes. An empty slice of them would keep all of them in memory."""
+        return replace(self, content=np.empty(0, np.uint8))
+
 
 class _Older:
     """The store that was there before, and which rows of it may be copied: by path, where the file is as it was."""
@@ -217,7 +221,7 @@ def _write_samples(
             if isinstance(clip, UserError):
                 errors.append(clip)
             else:
-                packed.append(replace(clip, content=clip.content[:0]))
+                packed.append(clip.noted())
                 if not errors:  # with a bad clip there is no store: go on only to find the other bad ones
                     file.write(clip.content.data)
             if is_new:
@@ -248,8 +252,7 @@ def look_at(raw: Path, clips: ClipTable) -> tuple[list[int], Measures, np.ndarra
     paths = [raw / path for path in clips.path.tolist()]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         seen = [
-            found if isinstance(found, UserError) else replace(found, content=found.content[:0])
-            for found in _in_order(pool, _read, paths, ahead=4)
+            found if isinstance(found, UserError) else found.noted() for found in _in_order(pool, _read, paths, ahead=4)
         ]
     good = [(row, found) for row, found in enumerate(seen) if isinstance(found, _Clip)]
     measures = Measures.of([found.measured for _, found in good])

@@ -12,6 +12,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from processes import Calls
 from asdcli.audio import packing
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.packing import build_store, whole_store
-from asdcli.audio.store import FORMAT, StaleStoreError, Store
+from asdcli.audio.store import FORMAT, SAMPLES, StaleStoreError, Store
 from asdcli.errors import UserError, WorkError
 
 # What a second process runs: pack the machine `fan` below argv[1] into argv[2], saying how far it is and what it made.
@@ -429,6 +430,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path | None]:
     yield disk if mounted else None
     if mounted:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_packed_clips_are_not_kept_in_memory(many: Path, out: Path) -> None:
+    tracemalloc.start()
+    try:
+        build_store(many, fan_clips(many), out, workers=1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < (out / SAMPLES).stat().st_size / 2
 
 
 def test_full_disk(many: Path, small_disk: Path | None) -> None:
