@@ -118,6 +118,8 @@ def _refuse(raw: Path, clips: Sequence[str], what: str, hint: str) -> None:
 
 def _can_be_written(name: str) -> bool:
     """Not so where a name holds bytes that are no UTF-8, control characters, line ends, or turns of direction."""
+    if name.isascii():
+        return name.isprintable()
     return all(unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp") and c not in _TURNS for c in name)
 
 
@@ -142,7 +144,7 @@ def _machine_rows(
                     continue
                 if clip.conflict:
                     conflicts.append(f"{shown(path)} ({clip.conflict})")
-                known = attributes.get(clip_stem(name), {})
+                known = attributes.get(clip_stem(name), {}) if attributes else {}
                 yield path, machine, clip.section, clip.domain, clip.split, clip.label, known
 
 

@@ -101,7 +101,7 @@ def read_values(path: Path) -> tuple[list[str], np.ndarray]:
         notes["clip names lack .wav"] = None
     for line, row in rows:
         if len(row) == 2:
-            if _DECIMAL_COMMA.fullmatch(row[1].strip()):
+            if "," in row[1] and _DECIMAL_COMMA.fullmatch(row[1].strip()):
                 notes["numbers have decimal commas"] = None
                 row[1] = row[1].replace(",", ".")
             if (name := _plain_name(row[0])) != row[0]:
@@ -141,7 +141,7 @@ def _is_number(text: str) -> bool:
 def _plain_name(name: str) -> str:
     """The name of a clip without blanks and the path to it; what stands below `test/` stays, as in own data."""
     name = name.strip()
-    if re.match(r"[A-Za-z]:[\\/]|\\\\", name):
+    if name[1:2] in (":", "\\") and re.match(r"[A-Za-z]:[\\/]|\\\\", name):
         name = name.replace("\\", "/")[2:]
     if not name.startswith("/"):
         return name
