@@ -174,7 +174,7 @@ def _maps_of(selection: Selection, member: str, detector: str, machine: str, wan
     method = selection.method(member, machine)
     data = ClipData(selection, method, (machine,))
     axes = _axes(method)
-    embedded = load_embedded(embed.embedding_folder(selection, member, machine), selection.sets_of(machine))
+    embedded = load_embedded(selection, member, machine)
     maps = []
     fitted: dict[str, FittedSection] = {}
     for clip in wanted:

@@ -42,16 +42,6 @@ def run(selection: Selection) -> list[Done]:
     return done
 
 
-def check_embeddings(selection: Selection, member: str, machine: str) -> None:
-    """Before embeddings are read: make them again if they are not what was written."""
-    folder = embedding_folder(selection, member, machine)
-    made = Made(folder)
-    if name := made.damaged(made.fingerprint() or ""):
-        selection.ui.warn(f"{folder / name} is not what was written; embedded again.")
-        made.forget("all")
-        run(replace(selection, members=(member,), machines=(machine,)))
-
-
 def embedding_folder(selection: Selection, member: str, machine: str) -> Path:
     return selection.workspace.embeddings(selection.label, selection.edition.name, member, machine, selection.seed)
 
@@ -77,8 +67,13 @@ class Embedded:
         return FittedSection(method, detector, bank, self.clips.split == "train", section)
 
 
-def load_embedded(folder: Path, sets: list[str]) -> Embedded:
-    """The embeddings of some sets, as `run` left them in the folder."""
+def load_embedded(selection: Selection, member: str, machine: str) -> Embedded:
+    """The embeddings that `run` left of a machine; made again first if they are not what was written."""
+    folder, sets = embedding_folder(selection, member, machine), selection.sets_of(machine)
+    made = Made(folder)
+    if warn_of_damage(selection.ui, made, made.fingerprint() or "", again="embedded again"):
+        made.forget("all")
+        run(replace(selection, members=(member,), machines=(machine,)))
     tables, arrays = zip(*(load(folder, set_name) for set_name in sets), strict=True)
     joined = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
     return Embedded(concat(tables), np.repeat(sets, [len(table) for table in tables]), joined)

@@ -36,6 +36,8 @@ def run(selection: Selection) -> list[Done]:
             method = selection.method(member, machine)
             scoring = _Scoring(selection, member, machine, method)
             done += [scoring.bring_up_to_date(name, detector) for name, detector in method.detectors.items()]
+    for folder in dict.fromkeys(entry.path for entry in done):
+        _remove_gone(selection, Path(folder))
     return done
 
 
@@ -102,7 +104,7 @@ class _Scoring:
         traits = self.selection.traits(self.method).detectors[name]
         made_from = digest(
             {
-                "embeddings": Made(self._source).fingerprint(),
+                "embeddings": Made(embed.embedding_folder(self.selection, self.member, self.machine)).fingerprint(),
                 "detector": detector.model_dump(mode="json"),
                 "threshold": self.method.threshold.model_dump(mode="json"),
                 "code": traits["code"],
@@ -120,17 +122,11 @@ class _Scoring:
         fresh = self.selection.workspace.bring_up_to_date(
             folder, lambda: Made(folder).is_fresh(made_from, self.machine), make
         )
-        _remove_gone(self.selection, folder)
         return Done(f"{self.member}/{name} {self.machine}", str(folder), fresh)
-
-    @property
-    def _source(self) -> Path:
-        return embed.embedding_folder(self.selection, self.member, self.machine)
 
     @cached_property
     def _embedded(self) -> Embedded:
-        embed.check_embeddings(self.selection, self.member, self.machine)
-        return load_embedded(self._source, self.selection.sets_of(self.machine))
+        return load_embedded(self.selection, self.member, self.machine)
 
     @cached_property
     def _labels(self) -> np.ndarray:

@@ -161,10 +161,12 @@ def select(
     return selection
 
 
-def warn_of_damage(ui: Ui, made: Made, made_from: str, part: str = "all") -> None:
-    """Say why what was made already is made again: a file of it is not what was written."""
-    if name := made.damaged(made_from, part):
-        ui.warn(f"{made.folder / name} is not what was written; it is made again.")
+def warn_of_damage(ui: Ui, made: Made, made_from: str, part: str = "all", again: str = "it is made again") -> bool:
+    """Whether a file of what was made already is not what was written; said, since it is why that is made again."""
+    name = made.damaged(made_from, part)
+    if name:
+        ui.warn(f"{made.folder / name} is not what was written; {again}.")
+    return bool(name)
 
 
 def machines_on_disk(workspace: Workspace, edition: Edition, sets: tuple[str, ...]) -> tuple[str, ...]:

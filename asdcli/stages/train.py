@@ -15,7 +15,7 @@ from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method
 from asdcli.stages.features import ClipData
 from asdcli.stages.runs import Run, find_run
-from asdcli.stages.selection import Done, Selection
+from asdcli.stages.selection import Done, Selection, warn_of_damage
 from asdcli.training import CHECKPOINT
 from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made
@@ -65,15 +65,11 @@ def run(selection: Selection) -> list[Done]:
 
 
 def _bring_up_to_date(selection: Selection, run: Run) -> Done:
-    made = Made(run.folder)
-
     def make() -> None:
-        if name := made.damaged(run.made_from):
-            selection.ui.warn(f"{run.title}: {run.folder / name} is not what was written; trained again.")
-            made.forget("all")
+        _forget_damaged(selection, run)
         _train(selection, run)
 
-    fresh = selection.workspace.bring_up_to_date(run.folder, lambda: made.is_fresh(run.made_from), make)
+    fresh = selection.workspace.bring_up_to_date(run.folder, lambda: Made(run.folder).is_fresh(run.made_from), make)
     (run.folder / CHECKPOINT).unlink(missing_ok=True)
     return Done(run.title, str(run.folder), fresh)
 
@@ -81,11 +77,17 @@ def _bring_up_to_date(selection: Selection, run: Run) -> Done:
 def check_weights(selection: Selection, run: Run) -> None:
     """Before weights are read: train again if they are not what was written."""
     with selection.workspace.lock(run.folder):
-        made = Made(run.folder)
-        if name := made.damaged(run.made_from):
-            selection.ui.warn(f"{run.title}: {run.folder / name} is not what was written; trained again.")
-            made.forget("all")
+        if _forget_damaged(selection, run):
             _train(selection, run)
+
+
+def _forget_damaged(selection: Selection, run: Run) -> bool:
+    """Whether the weights are not what was written; they are then as if they had never been made."""
+    made = Made(run.folder)
+    damaged = warn_of_damage(selection.ui, made, run.made_from, again=f"{run.title} is trained again")
+    if damaged:
+        made.forget("all")
+    return damaged
 
 
 def training_view(selection: Selection, method: Method, data: ClipData) -> View:
