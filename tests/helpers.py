@@ -62,6 +62,16 @@ def machine_sound(seed: int, pitch: float, seconds: float = 0.4, knock: bool = F
     return sound.clip(-1, 1)
 
 
+def clip_names(count: int) -> list[str]:
+    """Names of section 00's test clips of a development set: so many of each domain and label."""
+    return [
+        f"section_00_{domain}_test_{label}_{index:04d}.wav"
+        for domain in ("source", "target")
+        for label in ("normal", "anomaly")
+        for index in range(count)
+    ]
+
+
 def write_tree(root: Path, train: int = 6, test: int = 4, seconds: float = 0.4) -> None:
     """The demo edition's tree with a few tiny clips: per section `train` source and 2 target training clips."""
     seed = 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import REPOSITORY, machine_sound, readme_commands, write_clip
+from helpers import REPOSITORY, clip_names, machine_sound, readme_commands, write_clip
 from processes import Command
 from server import running, stock
 
@@ -37,12 +37,7 @@ def what_the_reader_has(folder: Path) -> None:
     shutil.copytree(tree / "train", folder / "my_recordings" / "press" / "train")
     shutil.copytree(RECIPES / "baseline_ae", folder / "my_recipe")
     rng = np.random.default_rng(0)
-    dev = [
-        f"section_00_{domain}_test_{label}_{index:04d}.wav"
-        for domain in ("source", "target")
-        for label in ("normal", "anomaly")
-        for index in range(10)
-    ]
+    dev = clip_names(10)
     edition, unit = load_edition("dcase2022"), Unit("fan", "00")
     for name in ("my_scores", "their_scores"):
         write_values(folder / name / score_name(edition, unit), dev, rng.random(len(dev)))

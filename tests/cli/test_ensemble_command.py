@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from helpers import invoke
+from helpers import clip_names, invoke
 
 from asdcli.challenge.editions.edition import load_edition
 from asdcli.challenge.editions.scorefiles import Unit, read_values, score_name, write_values
@@ -18,12 +18,7 @@ from asdcli.recipe.loading import RECIPES
 from asdcli.stages.ensemble import part_name
 
 EDITION = load_edition("dcase2023")
-CLIPS = [
-    f"section_00_{domain}_test_{label}_{index:04d}.wav"
-    for domain in ("source", "target")
-    for label in ("normal", "anomaly")
-    for index in range(10)
-]
+CLIPS = clip_names(10)
 EVAL_CLIPS = [f"section_00_{index:04d}.wav" for index in range(20)]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import invoke
+from helpers import clip_names, invoke
 
 from asdcli.challenge.editions.edition import Edition, load_edition
 from asdcli.challenge.editions.scorefiles import Unit, decision_name, read_values, score_name, units, write_values
@@ -17,12 +17,7 @@ from asdcli.challenge.editions.truth import truth_from_clips, write_truth
 from asdcli.errors import UserError
 
 EDITION = load_edition("dcase2023")
-CLIPS = [
-    f"section_00_{domain}_test_{label}_{index:04d}.wav"
-    for domain in ("source", "target")
-    for label in ("normal", "anomaly")
-    for index in range(40)
-]
+CLIPS = clip_names(40)
 ANOMALOUS = np.array(["anomaly" in clip for clip in CLIPS])
 
 

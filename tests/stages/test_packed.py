@@ -9,19 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import invoke
+from helpers import clip_names, invoke
 
 from asdcli.challenge.editions.edition import load_edition
 from asdcli.challenge.editions.scorefiles import score_name, units, write_values
 from asdcli.errors import UserError
 
 EDITION = load_edition("dcase2023")
-CLIPS = [
-    f"section_00_{domain}_test_{label}_{index:04d}.wav"
-    for domain in ("source", "target")
-    for label in ("normal", "anomaly")
-    for index in range(5)
-]
+CLIPS = clip_names(5)
 LABELS = [f"Example_UNI_task2_{number}" for number in (1, 2)]
 
 
