@@ -2,7 +2,7 @@
 
 A cache holds all frames of all clips one after another, `[frames, features]` float32. Its key holds everything that
 changes a value (front end, its parameters and code, channel, the store's fingerprint) and nothing else. A small file
-beside it tells its size, so that whether it is whole can be seen without a front end.
+beside it (`cachefile.py`) tells whether it is what was written, which can be seen without a front end.
 """
 
 from __future__ import annotations

@@ -35,9 +35,6 @@ EXAMPLE = (
 )
 
 
-HELD_OUT = "held out (weights found on the other machines)"
-
-
 def register(app: typer.Typer) -> None:
     app.command(epilog=EXAMPLE)(ensemble)
 
@@ -228,7 +225,7 @@ def _fusions(worth: Worth | None, oracle: bool, grid: bool) -> dict[str, float |
         return {
             "equal weights": worth.equal,
             f"{f'{worth.search} optimum' if worth.search else 'best systems'} (oracle)": worth.chosen,
-            HELD_OUT: worth.held_out,
+            "held out (weights found on the other machines)": worth.held_out,
         }
     plain = {} if worth.chosen == worth.equal else {"equal weights": worth.equal}
     return {**plain, "ensemble (oracle)" if oracle else "ensemble": worth.chosen}

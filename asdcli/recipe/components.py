@@ -85,7 +85,7 @@ class ComponentError(UserError):
         self.path = path
 
 
-def find(registry: Registry, kind: str, component: Component) -> Callable[..., Any]:
+def lookup(registry: Registry, kind: str, component: Component) -> Callable[..., Any]:
     """The class or function that a component names. Raises ComponentError; a plug-in's file is run."""
     if plugin := component.plugin:
         try:
@@ -100,7 +100,7 @@ def find(registry: Registry, kind: str, component: Component) -> Callable[..., A
 
 def check(registry: Registry, kind: str, component: Component) -> dict[str, Any]:
     """The component's parameters with their types checked against the signature. Raises ComponentError."""
-    schema = _schema(component.name, find(registry, kind, component))
+    schema = _schema(component.name, lookup(registry, kind, component))
     for key in component.params:
         if key not in schema.model_fields:
             allowed = ", ".join(schema.model_fields) or "none"
@@ -123,7 +123,7 @@ def build(registry: Registry, kind: str, component: Component, *supplied: Any) -
     """Check the component and call it with what the program supplies and what the recipe sets."""
     params = check(registry, kind, component)
     try:
-        built = find(registry, kind, component)(*supplied, **params)
+        built = lookup(registry, kind, component)(*supplied, **params)
     except ValueError as error:
         raise UserError(f"{kind} {component.name}: {error}") from error
     if plugin := component.plugin:

@@ -17,7 +17,7 @@ from asdcli.detection.detectors import DETECTORS
 from asdcli.detection.fitted import FittedSection
 from asdcli.errors import UserError, did_you_mean, unknown
 from asdcli.nn.backbones import BACKBONES
-from asdcli.recipe.components import build, check
+from asdcli.recipe.components import build, check, lookup
 from asdcli.recipe.schema import Method
 from asdcli.stages import embed
 from asdcli.stages.embed import Embedded, load_embedded
@@ -156,7 +156,7 @@ def _choose_detector(selection: Selection, member: str, wanted: str | None) -> s
     able = [
         name
         for name, detector in detectors.items()
-        if hasattr(DETECTORS[detector.name], "map") and not detector.domain_wise
+        if hasattr(lookup(DETECTORS, "detector", detector), "map") and not detector.domain_wise
     ]
     if wanted is not None and wanted not in detectors:
         raise unknown(f"detector of recipe {selection.recipe.name}", wanted, detectors)
@@ -206,7 +206,10 @@ def _axes(method: Method) -> Axes:
     hz = np.linspace(0, SAMPLING_RATE_HZ / 2, frontend.n_features)
     if hasattr(frontend, "bank"):
         hz = _centres_hz(frontend.bank.double().numpy())
-    return Axes(hz, hop / SAMPLING_RATE_HZ, check(BACKBONES, "model", method.model)["stride"])
+    stride = check(BACKBONES, "model", method.model).get("stride")
+    if stride is None:
+        raise UserError(f"{method.place('model')}: {method.model.name} has no stride, which places a map in the clip.")
+    return Axes(hz, hop / SAMPLING_RATE_HZ, stride)
 
 
 def _centres_hz(bank: np.ndarray) -> np.ndarray:

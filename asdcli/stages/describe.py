@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from asdcli.errors import UserError
-from asdcli.recipe.components import Component, Registry, build, check, find
+from asdcli.recipe.components import Component, Registry, build, check, lookup
 from asdcli.recipe.loading import Recipe, load_recipe, recipe_names
 from asdcli.recipe.plugins import Plugin
 from asdcli.recipe.schema import Method
@@ -95,10 +95,10 @@ def _check_classes(method: Method) -> None:
     from asdcli.detection.detectors import DETECTORS
     from asdcli.training.views import VIEWS
 
-    if getattr(find(VIEWS, "view", method.view), "clip_classes", True):
+    if getattr(lookup(VIEWS, "view", method.view), "clip_classes", True):
         return
     for name, detector in method.detectors.items():
-        if getattr(find(DETECTORS, "detector", detector), "needs_labels", False):
+        if getattr(lookup(DETECTORS, "detector", detector), "needs_labels", False):
             raise UserError(
                 f"{method.place('detectors', name)}: detectors.{name}: {detector.name} goes by the clips' classes, "
                 f"but those of the view {method.view.name} are not of clips.",
@@ -146,7 +146,7 @@ def published_weights(method: Method) -> str:
     """The name of the published weights that the network starts from; empty for none."""
     from asdcli.nn.backbones import BACKBONES
 
-    network: Any = find(BACKBONES, "model", method.model)
+    network: Any = lookup(BACKBONES, "model", method.model)
     if not hasattr(network, "published_weights"):
         return ""
     return str(network.published_weights(**check(BACKBONES, "model", method.model)))
@@ -158,7 +158,7 @@ def example_shape(method: Method) -> tuple[int, ...]:
     from asdcli.training.views import VIEWS
 
     frontend = build(FRONTENDS, "front end", method.frontend)
-    view: Any = find(VIEWS, "view", method.view)
+    view: Any = lookup(VIEWS, "view", method.view)
     shape: tuple[int, ...] = view.shape(frontend, **check(VIEWS, "view", method.view))
     return shape
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +65,6 @@ def _compare(edition: Edition, evaluation: Evaluation, table: Published) -> Comp
     for machine, values in table.machines.items():
         found = evaluation.machines.get(machine)
         means = comparable_means(evaluation, found) if found else {}
-        means = {name: value for name, value in means.items() if not math.isnan(value)}
         rows += [(machine, metric, value, means.get(metric)) for metric, value in values.items()]
     ours = evaluation.official_score
     official = (table.official_score, ours) if table.official_score is not None and ours is not None else None

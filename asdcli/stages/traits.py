@@ -18,10 +18,10 @@ from typing import Any
 
 import asdcli
 from asdcli.errors import AsdError, UserError
-from asdcli.recipe.components import check, code_digest
+from asdcli.recipe.components import check, code_digest, lookup
 from asdcli.recipe.schema import Method
 from asdcli.stages.describe import check_components, components, plugins, published_weights
-from asdcli.workspace.files import write_atomic
+from asdcli.workspace.files import read_json, write_atomic
 from asdcli.workspace.made import digest
 
 MEMORY = ".checked.json"
@@ -79,8 +79,8 @@ class Memory:
 
     @cached_property
     def _known(self) -> dict[str, Traits]:
-        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-            kept = json.loads(self.path.read_text())
+        kept = read_json(self.path)
+        with contextlib.suppress(LookupError, TypeError, AttributeError):
             if kept["made_by"] == _sources() and len(kept["methods"]) < REMEMBERED:
                 return {key: Traits(**entry) for key, entry in kept["methods"].items()}
         return {}
@@ -96,10 +96,9 @@ def _traits(method: Method) -> Traits:
     from asdcli.detection.detectors import DETECTORS
     from asdcli.detection.thresholds import THRESHOLDS
     from asdcli.nn.backbones import BACKBONES
-    from asdcli.recipe.components import find
     from asdcli.training.views import VIEWS
 
-    view: Any = find(VIEWS, "view", method.view)
+    view: Any = lookup(VIEWS, "view", method.view)
     threshold = code_digest(THRESHOLDS, method.threshold)
     return Traits(
         settings=_settings(method, view),
@@ -116,7 +115,7 @@ def _traits(method: Method) -> Traits:
         detectors={
             name: {
                 "code": [code_digest(DETECTORS, detector), threshold],
-                "needs_labels": bool(getattr(find(DETECTORS, "detector", detector), "needs_labels", False)),
+                "needs_labels": bool(getattr(lookup(DETECTORS, "detector", detector), "needs_labels", False)),
             }
             for name, detector in method.detectors.items()
         },
@@ -127,12 +126,11 @@ def _settings(method: Method, view: Any) -> dict[str, Any]:
     """What the recipe says of training. Options of the view that only cut clips to be embedded are left out, and the
     path of a weight file, whose content counts.
     """
-    from asdcli.recipe.components import find
     from asdcli.training.tasks import TASKS
 
     settings = method.training()
     phases = [phase.task for phase in method.phases.values()]
-    tasks: list[tuple[Any, dict[str, Any]]] = [(find(TASKS, "task", t), check(TASKS, "task", t)) for t in phases]
+    tasks: list[tuple[Any, dict[str, Any]]] = [(lookup(TASKS, "task", t), check(TASKS, "task", t)) for t in phases]
     if not any(task.learns_from_whole_clips(**params) for task, params in tasks):
         for option in view.embedding_options:
             settings["view"].pop(option, None)

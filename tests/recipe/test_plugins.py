@@ -14,6 +14,7 @@ from helpers import REPOSITORY, invoke
 
 from asdcli.errors import UserError
 from asdcli.recipe.plugins import CONTRACTS, Plugin
+from asdcli.stages import anomaly_map
 from asdcli.stages.describe import named
 from asdcli.stages.run_list import litter
 from asdcli.stages.runs import find_runs
@@ -148,3 +149,8 @@ def test_two_recipes_may_have_local_modules_of_one_name(tree: Path, recipe: Path
 
 def test_every_kind_has_a_contract(tree: Path, recipe: Path) -> None:
     assert {kind for _, kind, _ in named(chosen(tree, recipe).method("net", None))} == set(CONTRACTS)
+
+
+def test_a_map_is_asked_of_a_plug_in_as_of_any_detector(tree: Path, recipe: Path) -> None:
+    with pytest.raises(UserError, match=r"No detector of recipe my_recipe can say where in a clip the anomaly is\."):
+        anomaly_map.run(chosen(tree, recipe), [])
