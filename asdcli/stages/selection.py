@@ -72,6 +72,10 @@ class Selection:
         return {}
 
     @cached_property
+    def _traits(self) -> dict[int, tuple[Method, Traits]]:  # with the method, whose id is then no other's
+        return {}
+
+    @cached_property
     def _memory(self) -> Memory:
         return Memory(self.workspace.root / MEMORY)
 
@@ -81,7 +85,9 @@ class Selection:
 
     def traits(self, method: Method) -> Traits:
         """What the components of a method say of themselves; it is checked first if that is not known yet."""
-        return self._memory.traits(method, self.run_code)
+        if id(method) not in self._traits:
+            self._traits[id(method)] = method, self._memory.traits(method, self.run_code)
+        return self._traits[id(method)][1]
 
     def _running(self, member: str, machine: str | None) -> tuple[Method, list[str]]:
         key = member, machine
