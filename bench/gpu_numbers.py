@@ -23,11 +23,12 @@ from asdcli.nn.backbones import BACKBONES
 from asdcli.recipe.components import Component, build
 from asdcli.recipe.loading import load_recipe, recipe_names
 from asdcli.recipe.schema import Method
+from asdcli.training.labels import CLASS, LabelSet, LabelSets
 from asdcli.training.precision import bfloat16_network
 from asdcli.training.seeds import generator
 from asdcli.training.tasks import TASKS
 from asdcli.training.tasks.task import Task
-from asdcli.training.views.view import Batch
+from asdcli.training.views.view import Batch, Mixed, ViewLabels
 
 CPU = torch.device("cpu")
 
@@ -170,7 +171,8 @@ def _loss(name: str, params: dict[str, Any], setting: Setting) -> list[Row]:
     if name == "layer_features":
         return [{"loss": title, "of the": "nothing to train", "verdict": "ok"}]
     torch.manual_seed(0)
-    view = SimpleNamespace(classes=CLASSES)
+    sets = LabelSets({CLASS: LabelSet("section", tuple(map(str, range(CLASSES))))})
+    view = SimpleNamespace(labels=ViewLabels(sets, {}))
     task: Task = build(TASKS, "task", Component.model_validate({"name": name, **params}), OneLayer(), view)
     exact = _value_and_gradients(task, CPU, torch.float64)
     rows = []
@@ -193,7 +195,8 @@ def _value_and_gradients(task: Task, device: torch.device, dtype: torch.dtype) -
     label, other = torch.randint(CLASSES, (2, count), generator=draw).to(device)
     rate = torch.rand(count, generator=draw).to(device, wide)
     with bfloat16_network(task.model, device) if half else nullcontext():
-        loss = task(Batch(x, torch.arange(count), label, other, rate), draw)["loss"]
+        batch = Batch({"x": x}, torch.arange(count), {CLASS: label}, Mixed(torch.arange(count), {CLASS: other}, rate))
+        loss = task(batch, draw)["loss"]
     loss.backward()
     gradients = [weight.grad.flatten() for weight in task.parameters() if weight.grad is not None]
     return {"value": loss, "gradients": torch.cat(gradients)}

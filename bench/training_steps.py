@@ -19,6 +19,7 @@ from asdcli.audio.frontends import FRONTENDS
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method
 from asdcli.training.checkpoint import Checkpoint, RunLog
+from asdcli.training.labels import label_sets
 from asdcli.training.loop import PhaseLoop
 from asdcli.training.precision import bfloat16_network
 from asdcli.training.run import build_task
@@ -37,10 +38,12 @@ class Noise:
 
     def __init__(self, method: Method, clips: int) -> None:
         self.frontend = method.frontend
-        self.labels, self.classes = np.arange(clips) % 6, list("012345")
-        columns = {name: ["train"] * clips for name in ("path", "machine", "section", "split")}
+        self.seed = 0
+        columns = {name: ["train"] * clips for name in ("path", "machine", "split")}
+        columns["section"] = [f"{row % 6:02d}" for row in range(clips)]
         columns["domain"] = ["source" if row % 100 else "target" for row in range(clips)]
         self.clips = ClipTable.from_columns(columns | {"label": [0] * clips, "attributes": [{}] * clips})
+        self.labels = label_sets(self.clips, ["section"])
 
     @cached_property
     def features(self) -> list[Features]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,12 +23,11 @@ from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made, digest
 
 if TYPE_CHECKING:
-    import torch
-
     from asdcli.detection.fitted import FittedSection
     from asdcli.training.tasks.task import Task
+    from asdcli.training.views.view import View
 
-EMBEDDING = 1  # to be raised when this stage makes other embeddings of the same weights than before
+EMBEDDING = 2  # to be raised when this stage makes other embeddings of the same weights than before
 BLOCK = 256  # clips whose examples lie on the device at once
 
 
@@ -108,7 +108,6 @@ class _Embedding:
 
         def make() -> None:
             warn_of_damage(selection.ui, Made(folder), made_from)
-            training.check_weights(selection, run)
             self._embed(machine, folder, made_from)
 
         fresh = selection.workspace.bring_up_to_date(folder, lambda: Made(folder).is_fresh(made_from), make)
@@ -116,7 +115,8 @@ class _Embedding:
 
     @cached_property
     def _data(self) -> ClipData:
-        return ClipData(self.selection, self.run.method, self.run.machines)
+        run = self.run
+        return ClipData(self.selection, run.method, run.machines, training.run_labels(self.selection, run))
 
     @cached_property
     def _task(self) -> Task:
@@ -137,22 +137,33 @@ class _Embedding:
         for set_name in sets:
             rows = np.flatnonzero((data.clips.machine == machine) & (data.set_name == set_name))
             with selection.ui.progress(f"embed {run.member} {machine} {set_name}", len(rows)) as progress:
-                clips: list[dict[str, np.ndarray]] = []
+                parts: list[Embeddings] = []
                 for block in np.array_split(rows, -(-len(rows) // BLOCK)):
                     view = training.make_view(selection, run.method, data, block)
-                    for row in range(len(block)):
-                        clips.append(_embed_clip(self._task, view.clip_examples(row)))
-                        progress.show(len(clips))
-            arrays = {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
+                    for done, part in _embedded_parts(self._task, view):
+                        parts.append(part)
+                        progress.show(int(np.searchsorted(rows, block[0])) + done)
+            arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
             _save(folder / f"{set_name}.npz", data.clips.select(rows), arrays)
         Made(folder).write(made_from, [f"{name}.npz" for name in sets], run=run.folder.name)
 
 
-def _embed_clip(task: Task, examples: torch.Tensor) -> dict[str, np.ndarray]:
+def _embedded_parts(task: Task, view: View) -> Iterator[tuple[int, Embeddings]]:
+    """The embeddings of a view's clips, as many at a time as the network sees at once; and how many clips are done."""
     import torch
 
+    from asdcli.training.tasks.task import EXAMPLES_BYTES
+
+    gathered: list[torch.Tensor] = []
     with torch.inference_mode():
-        return {name: value.float().cpu().numpy() for name, value in task.embed(examples).items()}
+        for row in range(len(view.clips)):
+            gathered.append(view.clip_examples(row))
+            bytes_of_next = gathered[-1].nbytes
+            if row + 1 < len(view.clips) and sum(one.nbytes for one in gathered) + bytes_of_next <= EXAMPLES_BYTES:
+                continue
+            made = task.embed(torch.cat(gathered), [len(examples) for examples in gathered])
+            yield row + 1, {name: value.float().cpu().numpy() for name, value in made.items()}
+            gathered = []
 
 
 def _save(path: Path, clips: ClipTable, arrays: dict[str, np.ndarray]) -> None:

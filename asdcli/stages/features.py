@@ -18,7 +18,7 @@ from asdcli.challenge.editions.clipnames import EXCLUDED
 from asdcli.errors import shown
 from asdcli.recipe.schema import Method
 from asdcli.stages.selection import Done, Selection
-from asdcli.training.labels import class_labels
+from asdcli.training.labels import CLASS, LabelSets, label_sets
 from asdcli.ui import Progress, Ui
 
 
@@ -100,15 +100,20 @@ def _warn_of_copies(ui: Ui, clips: ClipTable, stores: list[Store]) -> None:
 
 
 class ClipData:
-    """What views draw from: the clips of some machines, as samples or as features, and the class of each."""
+    """What views draw from: the clips of some machines, as samples or as features, and what classes there are.
 
-    def __init__(self, selection: Selection, method: Method, machines: tuple[str, ...]) -> None:
+    labels: the classes that a run has learnt; left out, they are made of the training clips.
+    """
+
+    def __init__(
+        self, selection: Selection, method: Method, machines: tuple[str, ...], labels: LabelSets | None = None
+    ) -> None:
         opened = {machine: open_stores(selection, machine) for machine in machines}
         self._selection, self._method = selection, method
         self._stores = [(m, s, store) for m, found in opened.items() for s, store in found.stores.items()]
         self.clips = concat([store.clips for _, _, store in self._stores])
         self.set_name = np.repeat([s for _, s, _ in self._stores], [len(store) for _, _, store in self._stores])
-        self.frontend = method.frontend
+        self.frontend, self.seed, self._run_labels = method.frontend, selection.seed, labels
         self.worked = sum(found.packed for found in opened.values())  # clips decoded or transformed just now
 
     def _whole(self, machine: str, set_name: str, store: Store) -> Store:
@@ -152,21 +157,17 @@ class ClipData:
         return features
 
     @cached_property
-    def _labels(self) -> tuple[np.ndarray, list[str]]:
-        labels, names, source = class_labels(self.clips, self._method.labels)
-        if source != self._method.labels[0]:
+    def labels(self) -> LabelSets:
+        """The classes that clips are told apart by: those of the run, or made of the training clips."""
+        if self._run_labels is not None:
+            return self._run_labels
+        sources = self._method.labels
+        sets = label_sets(self.clips, sources)
+        if CLASS in sets and sets[CLASS].by != sources[0]:
             machines = ", ".join(dict.fromkeys(self.clips.machine.tolist()))
-            self._selection.ui.say(f"{machines}: one class by {self._method.labels[0]}; {len(names)} by {source}")
-        return labels, names
-
-    @property
-    def labels(self) -> np.ndarray:
-        """Class numbers `[clips]`, made from the training clips; -1 for a test clip of none of them."""
-        return self._labels[0]
-
-    @property
-    def classes(self) -> list[str]:
-        return self._labels[1]
+            found = sets[CLASS]
+            self._selection.ui.say(f"{machines}: one class by {sources[0]}; {len(found.names)} by {found.by}")
+        return sets
 
     def waveforms(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Samples of the chosen clips end to end, and the length of each.

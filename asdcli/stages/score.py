@@ -19,8 +19,10 @@ from asdcli.challenge.editions.scorefiles import decision_name, score_name, writ
 from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import embed
 from asdcli.stages.embed import Embedded, load_embedded
-from asdcli.stages.features import ClipData
+from asdcli.stages.runs import find_run
 from asdcli.stages.selection import Done, Selection, warn_of_damage
+from asdcli.stages.train import run_labels
+from asdcli.training.labels import CLASS
 from asdcli.workspace.made import Made, digest
 from asdcli.workspace.places import SETS, plain_name
 
@@ -130,16 +132,11 @@ class _Scoring:
 
     @cached_property
     def _labels(self) -> np.ndarray:
-        """Class numbers of the machine's clips, in the order of its embeddings: as in training, which may have been
-        over the clips of several machines.
-        """
-        selection, machine = self.selection, self.machine
-        group, machines = next(
-            (name, found) for name, found in selection.groups(self.member).items() if machine in found
-        )
-        method = selection.method(self.member, group if group in machines else None)
-        data = ClipData(selection, method, machines)
-        return data.labels[data.clips.machine == machine]
+        """Class of each of the machine's clips, in the order of its embeddings, as it was learnt."""
+        groups = self.selection.groups(self.member)
+        group = next(name for name, machines in groups.items() if self.machine in machines)
+        learnt = run_labels(self.selection, find_run(self.selection, self.member, group))
+        return learnt[CLASS].numbers(self._embedded.clips)
 
 
 def _score(

@@ -17,6 +17,7 @@ from asdcli.stages.features import ClipData
 from asdcli.stages.runs import Run, find_run
 from asdcli.stages.selection import Done, Selection, warn_of_damage
 from asdcli.training import CHECKPOINT
+from asdcli.training.labels import CLASS, LabelSets
 from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "weights.safetensors"
 ABOUT = "run.json"
+LABELS = "labels.json"
 
 
 class TrainingError(WorkError):
@@ -106,9 +108,15 @@ def make_watch(selection: Selection, method: Method, data: ClipData, view: View)
     """
     from asdcli.training.watch import Watch, rows_to_watch
 
-    by_class = getattr(view, "classes", 0) > 0 and getattr(view, "clip_classes", True)
-    rows = rows_to_watch(data.clips, method.watch_clips, data.labels if by_class else None)
+    by_class = CLASS in view.labels and getattr(view, "clip_classes", True)
+    rows = rows_to_watch(data.clips, method.watch_clips, data.labels[CLASS].numbers(data.clips) if by_class else None)
     return Watch(make_view(selection, method, data, rows)) if len(rows) else None
+
+
+def run_labels(selection: Selection, run: Run) -> LabelSets:
+    """The classes that a run has learnt; it is trained again first if what it left is damaged."""
+    check_weights(selection, run)
+    return LabelSets.from_json(json.loads((run.folder / LABELS).read_text()))
 
 
 def make_view(selection: Selection, method: Method, data: ClipData, rows: np.ndarray) -> View:
@@ -129,6 +137,7 @@ def _train(selection: Selection, run: Run) -> None:
     data = ClipData(selection, method, run.machines)
     view = training_view(selection, method, data)
     write_atomic(folder / ABOUT, json.dumps(_about(selection, run), indent=1).encode())
+    write_atomic(folder / LABELS, json.dumps(data.labels.to_json(), indent=1).encode())
     trained = train(
         method,
         view,
@@ -147,8 +156,8 @@ def _train(selection: Selection, run: Run) -> None:
     write_atomic(folder / WEIGHTS, save({name: value.cpu().contiguous() for name, value in trained.weights.items()}))
     Made(folder).write(
         run.made_from,
-        [WEIGHTS, ABOUT, "recipe.json", "log.jsonl"],
-        checked=[WEIGHTS],
+        [WEIGHTS, LABELS, ABOUT, "recipe.json", "log.jsonl"],
+        checked=[WEIGHTS, LABELS],
         seed=selection.seed,
         device=device.type,
         torch=torch.__version__,

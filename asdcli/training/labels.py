@@ -1,9 +1,15 @@
-"""What a classifier tells apart: classes made from the training clips' sections, attributes or domains."""
+"""What classifiers tell apart: named sets of classes, made from the training clips and kept with the run.
+
+`class` is the set that most methods have: of the sources that the recipe names, the first that tells two classes apart.
+`machine` tells machine types apart, and `<machine> <attribute>` the values of one attribute of one machine. A set that
+would hold a single class is none. A run keeps its sets (`stages/train.py`): what was learnt is never numbered again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,26 +17,91 @@ from asdcli.audio.clips import ClipTable
 from asdcli.errors import UserError
 
 LabelSource = Literal["section", "attributes", "domain"]
+CLASS, MACHINE = "class", "machine"
 UNSEEN = -1
 
 
-def class_labels(clips: ClipTable, sources: Sequence[LabelSource]) -> tuple[np.ndarray, list[str], LabelSource]:
-    """Class numbers of all clips `[clips]`, the class names, and the source they were made from.
+@dataclass(frozen=True)
+class LabelSet:
+    """Classes by number, and what they go by: of clips, or of what was done to an `example`.
 
-    The first source that tells at least two classes of training clips apart is taken; machines are always apart.
-    A test clip of a class that no training clip has gets -1. Raises UserError when no source tells two classes apart.
+    machine, attribute: whose values they are, of `by: attribute` only.
     """
-    is_train = clips.split == "train"
+
+    by: Literal["section", "attributes", "domain", "machine", "attribute", "example"]
+    names: tuple[str, ...]
+    machine: str = ""
+    attribute: str = ""
+
+    def numbers(self, clips: ClipTable) -> np.ndarray:
+        """The class of each clip, `[clips]` int64; -1 where a clip is of none."""
+        number = {name: index for index, name in enumerate(self.names)}
+        return np.array([number.get(key, UNSEEN) for key in self._keys(clips)], dtype=np.int64)
+
+    def _keys(self, clips: ClipTable) -> list[str]:
+        if self.by == "attribute":
+            pairs = zip(clips.machine.tolist(), clips.attributes.tolist(), strict=True)
+            return [known.get(self.attribute, "") if machine == self.machine else "" for machine, known in pairs]
+        if self.by == "machine":
+            return list(clips.machine.tolist())
+        if self.by == "example":
+            return [""] * len(clips)
+        return [_key(clips, row, self.by) for row in range(len(clips))]
+
+
+class LabelSets(dict[str, LabelSet]):
+    """Sets by name. Asking for one that is not there raises a UserError.
+
+    no_class: why there is no `class`, if there is none.
+    """
+
+    def __init__(self, sets: dict[str, LabelSet], no_class: str = "") -> None:
+        super().__init__(sets)
+        self._no_class = no_class
+
+    def __missing__(self, name: str) -> LabelSet:
+        if name == CLASS and self._no_class:
+            raise UserError(
+                self._no_class,
+                "Name another source under labels: in the recipe, or train several machines together (scope: all).",
+            )
+        there = ", ".join(self) or "none at all"
+        raise UserError(f"The training clips have no labels '{name}' with two classes or more; there are: {there}.")
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: asdict(one) for name, one in self.items()}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> LabelSets:
+        """The inverse of `to_json`."""
+        return cls({name: LabelSet(**{**one, "names": tuple(one["names"])}) for name, one in document.items()})
+
+
+def label_sets(clips: ClipTable, sources: Sequence[LabelSource]) -> LabelSets:
+    """All sets that the training clips of a table make.
+
+    sources: of `class`, in the order in which they are tried. Machines are always apart.
+    """
+    train = clips.select(clips.split == "train")
+    found = {}
     for source in sources:
-        keys = np.array([_key(clips, row, source) for row in range(len(clips))])
-        names = sorted(set(keys[is_train].tolist()))
+        names = sorted({_key(train, row, source) for row in range(len(train))})
         if len(names) > 1:
-            number = {name: index for index, name in enumerate(names)}
-            return np.array([number.get(key, UNSEEN) for key in keys.tolist()], dtype=np.int64), names, source
-    machines = ", ".join(sorted(set(clips.machine.tolist())))
-    raise UserError(
-        f"{machines}: the training clips are of a single class by {' and '.join(sources)}; nothing to tell apart.",
-        "Name another source under labels: in the recipe, or train several machines together (scope: all).",
+            found[CLASS] = LabelSet(source, tuple(names))
+            break
+    machines = sorted(set(train.machine.tolist()))
+    if len(machines) > 1:
+        found[MACHINE] = LabelSet("machine", tuple(machines))
+    for machine in machines:
+        known = train.attributes[train.machine == machine].tolist()
+        for attribute in dict.fromkeys(name for one in known for name in one):
+            values = sorted({one[attribute] for one in known if attribute in one})
+            if len(values) > 1:
+                found[f"{machine} {attribute}"] = LabelSet("attribute", tuple(values), machine, attribute)
+    return LabelSets(
+        found,
+        f"{', '.join(machines)}: the training clips are of a single class by {' and '.join(sources)}; nothing to tell "
+        "apart.",
     )
 
 

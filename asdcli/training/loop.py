@@ -36,13 +36,13 @@ CHECK_EVERY = 100  # steps between looks at the loss: each look waits for the GP
 
 @dataclass
 class Position:
-    """How far a phase has come. Of this epoch: `batch` batches, `seen` examples, `sums` of their losses."""
+    """How far a phase has come. Of this epoch: `batch` batches, `seen` examples; of what is logged, sum and count."""
 
     step: int = 0
     epoch: int = 0
     batch: int = 0
     seen: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, list[float]] = field(default_factory=dict)
     best_loss: float = float("inf")
     best_epoch: int = -1
     done: bool = False
@@ -98,10 +98,8 @@ class PhaseLoop:
         sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in self.at.sums.items()}
         order = self.sampler.epoch(generator(self.seed, self.name, "epoch", self.at.epoch), skip=self.at.batch)
         for examples in order:
-            for name, value in self._step(examples).items():
-                sums[name] = sums.get(name, torch.zeros((), dtype=torch.float64)).to(value.device) + value * len(
-                    examples
-                )
+            for name, pair in self._step(examples).items():
+                sums[name] = sums[name].to(pair.device) + pair if name in sums else pair
             self.at.step, self.at.batch, self.at.seen = (
                 self.at.step + 1,
                 self.at.batch + 1,
@@ -112,13 +110,16 @@ class PhaseLoop:
             if self.at.step == self.total_steps:
                 break
             if self.at.step % self.phase.accumulate == 0 and self.checkpoint.due():
-                self.at.sums = {name: float(value) for name, value in sums.items()}
+                self.at.sums = {name: pair.tolist() for name, pair in sums.items()}
                 self.save()
-        totals = {name: float(value) for name, value in sums.items()}  # waits for the GPU, which lags behind the clock
+        totals = {name: pair.tolist() for name, pair in sums.items()}  # waits for the GPU, which lags behind the clock
         self._end_epoch(totals, time.monotonic() - began, self.at.seen - seen_before, progress)
 
     def _step(self, examples: Tensor) -> dict[str, Tensor]:
-        """One batch forward and backward, and an update when enough batches have gathered. Detached float64 losses."""
+        """One batch forward and backward, and an update when enough batches have gathered.
+
+        What is logged of it: sum and count by name, `[2]` float64.
+        """
         phase = self.phase
         seed_layers(self.device, self.seed, self.name, "step", self.at.step)
         batch = self.view.batch(examples, generator(self.seed, self.name, "batch", self.at.step), self.training)
@@ -141,7 +142,7 @@ class PhaseLoop:
                 torch.nn.utils.clip_grad_norm_(self.task.parameters(), phase.gradient_clip_norm)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
-        return {name: value.detach().double() for name, value in losses.items()}
+        return {name: _sum_and_count(value.detach().double(), len(examples)) for name, value in losses.items()}
 
     def _forward(self, batch: Batch, step: int) -> dict[str, Tensor]:
         half = self.phase.precision == "bfloat16" and self.device.type == "cuda"
@@ -149,9 +150,9 @@ class PhaseLoop:
             losses: dict[str, Tensor] = self.task(batch, generator(self.seed, self.name, "task", step))
         return losses
 
-    def _end_epoch(self, sums: dict[str, float], seconds: float, examples: int, progress: Progress) -> None:
+    def _end_epoch(self, sums: dict[str, list[float]], seconds: float, examples: int, progress: Progress) -> None:
         record: dict[str, Any] = {"phase": self.name, "epoch": self.at.epoch, "step": self.at.step}
-        record |= {name: value / max(1, self.at.seen) for name, value in sums.items()}
+        record |= {name: total / count for name, (total, count) in sums.items() if count}
         self._check_finite(record["loss"])
         record["lr"] = self.optimizer.param_groups[0]["lr"]
         if len(self.held_out):
@@ -185,7 +186,7 @@ class PhaseLoop:
         return float(total) / len(self.held_out)
 
     def _show(self, progress: Progress, sums: dict[str, Tensor], examples_per_s: float) -> None:
-        loss = float(sums["loss"]) / self.at.seen
+        loss = float(sums["loss"][0] / sums["loss"][1])
         self._check_finite(loss)
         progress.show(self.at.step, f"loss {loss:.4g}, {examples_per_s / self._examples_per_clip:.0f} clips/s")
 
@@ -215,3 +216,8 @@ class PhaseLoop:
         self.task.load_state_dict(saved["task"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.best = saved["best"]
+
+
+def _sum_and_count(value: Tensor, examples: int) -> Tensor:
+    """A pair as it is, and a scalar as the mean over the examples of a batch."""
+    return value if value.ndim else torch.stack((value, torch.ones_like(value))) * examples

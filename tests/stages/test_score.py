@@ -16,6 +16,8 @@ from asdcli.recipe.loading import RECIPES
 from asdcli.stages import embed, score, train
 from asdcli.stages.features import ClipData
 from asdcli.stages.selection import Selection, select
+from asdcli.training.labels import CLASS
+from asdcli.training.views.view import class_count
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
 
@@ -60,8 +62,10 @@ def test_classes_have_the_same_numbers_in_training_and_in_scoring(both_sets: Pat
         method = chosen.method("mobilenetv2", group if group in machines else None)
         data = ClipData(chosen, method, machines)
         view: Any = train.make_view(chosen, method, data, np.flatnonzero(data.clips.split == "train"))
-        assert view.classes == 4 * (2 if scope == "all" else 1)
-        trained = dict(zip(zip(view.clips.machine, view.clips.section, strict=True), view.labels.tolist(), strict=True))
+        assert class_count(view) == 4 * (2 if scope == "all" else 1)
+        trained = dict(
+            zip(zip(view.clips.machine, view.clips.section, strict=True), view.labels[CLASS].tolist(), strict=True)
+        )
         for (machine, section), number in trained.items():
             set_name = "dev" if section in SECTIONS["dev"] else "eval"
             clips, arrays = embed.load(embed.embedding_folder(chosen, "mobilenetv2", machine), set_name)

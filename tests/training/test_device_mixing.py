@@ -52,7 +52,8 @@ def no_moments(view: View, *, per_feature: bool) -> tuple[torch.Tensor, torch.Te
 
 def check_training(task: Task, view: View) -> None:
     batch = view.batch(torch.arange(4), generator("batch"))
-    assert all(part is None or part.device == META for part in (batch.x, batch.label, batch.other, batch.rate))
+    mixed = [*batch.mixed.labels.values(), batch.mixed.rate] if batch.mixed else []
+    assert all(part.device == META for part in (batch.x, *batch.labels.values(), *mixed))
     losses = task(batch, generator("task"))
     assert all(loss.device == META for loss in losses.values())
     losses["loss"].backward()
@@ -61,5 +62,5 @@ def check_training(task: Task, view: View) -> None:
 
 @torch.inference_mode()
 def check_embedding(method: Method, task: Task, view: View) -> None:
-    embedding = task.eval().embed(view.clip_examples(0))
+    embedding = task.eval().embed(view.clip_examples(0), [len(view.clip_examples(0))])
     assert all(part.device == META for part in embedding.values())

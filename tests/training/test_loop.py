@@ -18,8 +18,9 @@ from asdcli.nn.backbones import BACKBONES
 from asdcli.training.loop import CHECK_EVERY
 from asdcli.training.seeds import generator
 from asdcli.training.tasks import TASKS
+from asdcli.training.tasks.reconstruction import Reconstruction
 from asdcli.training.tasks.task import Task
-from asdcli.training.views.view import View
+from asdcli.training.views.view import Batch, View
 from asdcli.ui import Progress, Ui
 
 SGD = {"name": "sgd", "lr": 0.1}
@@ -41,6 +42,22 @@ def by_hand(task: Task, view: View, groups: list[list[int]], batch: int, rates: 
 
 def close(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
     torch.testing.assert_close(dict(one), dict(other), rtol=1e-5, atol=1e-7)
+
+
+class Counting(Reconstruction):
+    """Logs a share of some of a batch's examples only: of those with an even clip, how many are of clip 0."""
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        even = batch.clip % 2 == 0
+        share = torch.stack([(batch.clip[even] == 0).sum(), even.sum()])
+        return {**super().forward(batch, generator), "share": share, "nothing": torch.zeros(2)}
+
+
+def test_a_pair_is_logged_as_the_mean_of_what_it_counts(tmp_path: Path) -> None:
+    toys.run(tmp_path, toys.phase(epochs=1, batch_size=5), toys.task(kind=Counting))
+    (record,) = toys.log_of(tmp_path)
+    assert record["share"] == 0.25
+    assert "nothing" not in record
 
 
 # --- updates --------------------------------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ def test_autocast_would_reach_a_loss_that_it_is_wrapped_around() -> None:
 
 def test_the_network_is_as_before_afterwards_also_after_an_error() -> None:
     task, view = autoencoder()
-    batch = Batch(view.batch(torch.arange(8), generator("test")).x[:, :1], torch.zeros(8))
+    batch = Batch({"x": view.batch(torch.arange(8), generator("test")).x[:, :1]}, torch.zeros(8))
     with pytest.raises(RuntimeError), bfloat16_network(task.model, toys.CPU):
         task(batch, generator("test"))
     assert "forward" not in vars(task.model)

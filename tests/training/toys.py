@@ -17,13 +17,13 @@ from asdcli.audio.features import Features
 from asdcli.recipe.components import Component
 from asdcli.recipe.schema import Method, Phase
 from asdcli.training.checkpoint import Checkpoint, RunLog
-from asdcli.training.labels import class_labels
+from asdcli.training.labels import CLASS, LabelSets, label_sets
 from asdcli.training.loop import PhaseLoop
 from asdcli.training.run import train
 from asdcli.training.tasks.reconstruction import Reconstruction
 from asdcli.training.tasks.task import Task
 from asdcli.training.views.frame_windows import FrameWindows
-from asdcli.training.views.view import View
+from asdcli.training.views.view import Mixed, View
 from asdcli.training.views.waveform_pieces import WaveformPieces
 from asdcli.ui import Progress, Ui
 
@@ -38,14 +38,11 @@ class Clips:
 
     clips: ClipTable
     features: list[Features]
+    seed: int = 0
 
     @property
-    def labels(self) -> np.ndarray:
-        return class_labels(self.clips, ["section"])[0]
-
-    @property
-    def classes(self) -> list[str]:
-        return class_labels(self.clips, ["section"])[1]
+    def labels(self) -> LabelSets:
+        return label_sets(self.clips, ["section"])
 
 
 def clips(
@@ -89,12 +86,12 @@ class Sounds:
 
     clips: ClipTable
     samples: list[np.ndarray]
-    classes: tuple[str, ...] = ("00", "01")
     frontend: Component = SHORT_STFT
+    seed: int = 0
 
     @property
-    def labels(self) -> np.ndarray:
-        return np.array([self.classes.index(section) for section in self.clips.section], dtype=np.int64)
+    def labels(self) -> LabelSets:
+        return label_sets(self.clips, ["section"])
 
     def waveforms(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         chosen = [self.samples[row] for row in rows]
@@ -209,6 +206,16 @@ def train_all(
     options: dict[str, Any] = {"fingerprint": "f", "seed": seed, "device": CPU, "title": "train", "ui": Ui()}
     options["find_weights"] = none_published
     return train(chosen, data or view(), folder, **options | others).weights
+
+
+def embedded(task: Task, examples: Tensor) -> dict[str, Tensor]:
+    """What a task makes of one clip, from all of its examples."""
+    return {name: values[0] for name, values in task.embed(examples, [len(examples)]).items()}
+
+
+def mixed(label: Tensor, rate: Tensor) -> Mixed:
+    """Partners of these classes, at these shares."""
+    return Mixed(torch.zeros(len(label)), {CLASS: label}, rate)
 
 
 def log_of(folder: Path) -> list[dict[str, Any]]:

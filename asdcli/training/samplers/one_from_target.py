@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from asdcli.training.views.view import LabelledView
+from asdcli.training.labels import CLASS
+from asdcli.training.views.view import View
 
 
 class OneFromTarget:
@@ -18,13 +19,13 @@ class OneFromTarget:
     many examples as there are.
     """
 
-    def __init__(self, view: LabelledView, examples: Tensor, batch_size: int) -> None:
+    def __init__(self, view: View, examples: Tensor, batch_size: int) -> None:
         self.batch_size = batch_size
         self.batches = -(-len(examples) // batch_size)
         rows = view.clip[examples]
         domains = view.clips.domain[rows.numpy()]
         is_target = torch.from_numpy(domains == "target")
-        labels = view.labels[rows]
+        labels = view.labels[CLASS][rows]
         self.source = {int(c): examples[(labels == c) & ~is_target] for c in labels.unique()}
         self.target = {int(c): examples[(labels == c) & is_target] for c in labels.unique()}
         self.shifted = [c for c, clips in self.target.items() if len(clips)]

@@ -7,7 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from asdcli.errors import UserError
 from asdcli.nn.losses.arcface import ArcFace
+from asdcli.training.labels import CLASS
 from asdcli.training.tasks.task import Task
 from asdcli.training.views.view import Batch, View, class_count
 
@@ -39,13 +41,17 @@ class ArcFaceClassification(Task):
         )
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        if batch.label is None:
-            raise TypeError("this view has no class labels")
-        embedding = self.model(batch.x)
-        loss = self.arcface(embedding, batch.label, batch.other, batch.rate)
+        embedding, mixed = self.model(batch.x), batch.mixed
+        other, rate = (mixed.labels[CLASS], mixed.rate) if mixed else (None, None)
+        loss = self.arcface(embedding, batch.label, other, rate)
         hits = (self.arcface.cosines(embedding.detach()).argmax(1) == batch.label).float().mean()
         return {"loss": loss, "accuracy": hits}
 
-    def embed(self, examples: Tensor) -> dict[str, Tensor]:
-        """`embedding`: one per piece, `[pieces, size]`."""
-        return {"embedding": self.model(examples)}
+    def embed(self, examples: Tensor, counts: list[int]) -> dict[str, Tensor]:
+        """`embedding`: one per piece, `[clips, pieces, size]`. Raises UserError where clips have other numbers."""
+        if len(set(counts)) > 1:
+            raise UserError(
+                f"The task arcface keeps an embedding per piece, but clips have {min(counts)} to {max(counts)} pieces.",
+                "view: {pieces: 10} cuts equally many from clips of any length.",
+            )
+        return {"embedding": self.outputs(examples).unflatten(0, (len(counts), -1))}

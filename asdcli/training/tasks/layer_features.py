@@ -41,10 +41,11 @@ class LayerFeatures(Task):
             "The task layer_features has nothing to train.", "Give its phase steps: 0; the network stays as it starts."
         )
 
-    def embed(self, examples: Tensor) -> dict[str, Tensor]:
-        if len(examples) != 1:
+    def embed(self, examples: Tensor, counts: list[int]) -> dict[str, Tensor]:
+        """`positions`: `[clips, height, width, channels]`. Raises UserError for clips that are cut."""
+        if max(counts) != 1:
             raise UserError(
-                f"The task layer_features describes whole clips, but the recipe's view cuts one into {len(examples)}.",
+                f"The task layer_features describes whole clips, but the recipe's view cuts one into {max(counts)}.",
                 "view: whole_clips",
             )
-        return {"positions": self.model((examples - self.mean) / self.deviation)[0]}
+        return {"positions": self.outputs((examples - self.mean) / self.deviation)}

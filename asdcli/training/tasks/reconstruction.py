@@ -53,12 +53,16 @@ class Reconstruction(Task):
         x = self._standardise(batch.x)
         return {"loss": F.mse_loss(self.model(x), x)}
 
-    def embed(self, examples: Tensor) -> dict[str, Tensor]:
+    def embed(self, examples: Tensor, counts: list[int]) -> dict[str, Tensor]:
         x = self._standardise(examples)
-        rows = (self.model(x) - x).flatten(0, -2)  # [windows * frames, features]
-        moment = rows.T @ rows / len(rows)
-        upper = torch.triu_indices(*moment.shape, device=moment.device)
-        return {"residual_mean": rows.mean(0), "residual_moment": moment[upper[0], upper[1]]}
+        residual = (self.outputs(x) - x).split(counts)  # per clip, [windows, ..., features]
+        rows = [part.flatten(0, -2) for part in residual]  # [windows * frames, features]
+        moment = torch.stack([one.T @ one / len(one) for one in rows])
+        upper = torch.triu_indices(*moment.shape[1:], device=moment.device)
+        return {
+            "residual_mean": torch.stack([one.mean(0) for one in rows]),
+            "residual_moment": moment[:, upper[0], upper[1]],
+        }
 
     def _standardise(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.deviation if self.standardised else x

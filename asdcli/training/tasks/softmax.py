@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asdcli.training.tasks.task import Task
+from asdcli.training.labels import CLASS
+from asdcli.training.tasks.task import Task, clip_means
 from asdcli.training.views.view import Batch, View, class_count
 
 LOG_EPSILON = math.log(sys.float_info.epsilon)
@@ -29,18 +30,18 @@ class SoftmaxClassification(Task):
         self.head = nn.Linear(int(model.embedding_size), class_count(view))  # type: ignore[arg-type]
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        if batch.label is None:
-            raise TypeError("this view has no class labels")
         logits = self.head(self.model(batch.x))
         loss = F.cross_entropy(logits, batch.label, reduction="none")
-        if batch.other is not None and batch.rate is not None:
-            loss = torch.lerp(loss, F.cross_entropy(logits, batch.other, reduction="none"), batch.rate)
+        if mixed := batch.mixed:
+            other = F.cross_entropy(logits, mixed.labels[CLASS], reduction="none")
+            loss = torch.lerp(loss, other, mixed.rate)
         return {"loss": loss.mean(), "accuracy": (logits.argmax(1) == batch.label).float().mean()}
 
-    def embed(self, examples: Tensor) -> dict[str, Tensor]:
-        """`log_odds` and `log_odds_2021`, `[classes]` each: means over the clip's examples, for clips of any length."""
-        logits = self.head(self.model(examples))
-        return {"log_odds": log_odds(logits).mean(0), "log_odds_2021": log_odds_2021(logits).mean(0)}
+    def embed(self, examples: Tensor, counts: list[int]) -> dict[str, Tensor]:
+        """`log_odds`, `log_odds_2021`, `[clips, classes]` each: means over the examples of each clip."""
+        logits = self.head(self.outputs(examples))
+        odds = {"log_odds": log_odds(logits), "log_odds_2021": log_odds_2021(logits)}
+        return {name: clip_means(values, counts) for name, values in odds.items()}
 
 
 def log_odds(logits: Tensor) -> Tensor:

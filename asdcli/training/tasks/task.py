@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from asdcli.errors import UserError
 from asdcli.training.views.view import Batch
 
+EXAMPLES_BYTES = 16 << 20  # of examples that a network sees at once when clips are embedded
+
 
 class Task(nn.Module):
     """A network with its loss, and whatever heads the loss needs. The loop knows nothing more about a method.
@@ -28,12 +30,27 @@ class Task(nn.Module):
         return False
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Scalars: `loss` is minimised, anything else is logged."""
+        """`loss`, a scalar, is minimised, and anything else is logged: scalars as their mean over the epoch's examples,
+        pairs `[2]` of a sum and how many it is of as the mean of those.
+        """
         raise NotImplementedError
 
-    def embed(self, examples: Tensor) -> dict[str, Tensor]:
-        """What detectors read of one clip, from all of its examples `[examples, ...]`."""
+    def embed(self, examples: Tensor, counts: list[int]) -> dict[str, Tensor]:
+        """What detectors read of some clips, `[clips, ...]` by name.
+
+        examples: those of all the clips, one clip's after another's, `[examples, ...]`; counts: how many each has.
+        """
         raise NotImplementedError
+
+    def outputs(self, examples: Tensor) -> Tensor:
+        """What the network makes of the examples, in parts that are small enough for any device."""
+        at_once = max(1, EXAMPLES_BYTES // (examples[0].numel() * examples.element_size()))
+        return torch.cat([self.model(part) for part in examples.split(at_once)])
+
+
+def clip_means(values: Tensor, counts: list[int]) -> Tensor:
+    """`[examples, ...]` to the mean over each clip's, `[clips, ...]`."""
+    return torch.stack([part.mean(0) for part in values.split(counts)])
 
 
 def carry_over(task: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -12,19 +12,18 @@ from torch import Tensor
 
 from asdcli.audio.clips import ClipTable
 from asdcli.recipe.components import Component
+from asdcli.training.labels import LabelSets
 
 
 class WaveformData(Protocol):
-    """Clips as samples, with the class of each. `waveforms` gives the chosen rows end to end, and their lengths."""
+    """Clips as samples; the classes; the seed of the run. `waveforms` gives the chosen rows end to end, and lengths."""
 
     clips: ClipTable
     frontend: Component
+    seed: int
 
     @property
-    def labels(self) -> np.ndarray: ...
-
-    @property
-    def classes(self) -> list[str]: ...
+    def labels(self) -> LabelSets: ...
 
     def waveforms(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
 

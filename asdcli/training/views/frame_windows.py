@@ -10,7 +10,7 @@ from torch import Tensor
 
 from asdcli.audio.clips import places
 from asdcli.audio.features import Features
-from asdcli.training.views.view import Batch, FeatureData
+from asdcli.training.views.view import Batch, FeatureData, ViewLabels
 
 
 class FrameWindows:
@@ -26,7 +26,7 @@ class FrameWindows:
         frames: window length in frames (5 in the auto-encoder baselines of DCASE).
         hop: frames between the starts of two windows.
         embed_hop: the same for a clip that is embedded; `hop` where it is not given.
-        labelled: examples carry the class of their clip. Auto-encoders need none, and machines of a single class have
+        labelled: examples carry the classes of their clip. Auto-encoders need none, and machines of a single class have
             none to give.
     """
 
@@ -61,8 +61,7 @@ class FrameWindows:
         self.clip = torch.from_numpy(np.repeat(np.arange(len(starts)), [len(s) for s in starts]))
         self._starts = torch.from_numpy(np.concatenate(starts)).to(device)
         self._window = torch.arange(frames, device=device)
-        self.classes = len(data.classes) if labelled else 0
-        self.labels = torch.from_numpy(data.labels[rows]) if labelled else None
+        self.labels = ViewLabels.of_clips(data.labels, self.clips) if labelled else ViewLabels(None, {})
 
     @staticmethod
     def shape(frontend: Any, *, frames: int = 5, **others: object) -> tuple[int, int]:
@@ -73,7 +72,7 @@ class FrameWindows:
         """The windows with these numbers; `generator` is for views that crop or augment."""
         x = self._gather(self._starts[examples.to(self._starts.device)])
         clip = self.clip[examples]
-        return Batch(x, clip, None if self.labels is None else self.labels[clip].to(x.device))
+        return Batch({"windows": x}, clip, self.labels.of(clip, x.device))
 
     def clip_examples(self, row: int) -> Tensor:
         """All windows of one clip, `embed_hop` frames apart: `[windows, frames, features]`."""

@@ -13,8 +13,9 @@ from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.frontends.logmel import LogMel
 from asdcli.audio.frontends.pieces import mean_std
 from asdcli.recipe.components import build, check
+from asdcli.training.labels import CLASS, LabelSet, LabelSets
 from asdcli.training.views.clip_waveforms import ClipWaveforms, PieceCut, WaveformData
-from asdcli.training.views.view import Batch
+from asdcli.training.views.view import Batch, ViewLabels
 
 
 class TransformedPieces:
@@ -57,14 +58,16 @@ class TransformedPieces:
             raise ValueError("frames and pieces must be at least 1")
         self.input_shape = self.shape(build(FRONTENDS, "front end", data.frontend), frames=frames)
         self.transformations = transformations(pitch_semitones, speed, noise_snr_db)
-        self.classes = len(self.transformations)
         params = check(FRONTENDS, "front end", data.frontend)
         frontends = [transformed_frontend(params, one).to(device).eval() for one in self.transformations]
         self._cuts = [PieceCut(frontend, frames, device) for frontend in frontends]
         self.pieces = pieces
         self.clips = data.clips.select(rows)
         self.clip = torch.arange(len(rows))
-        self.labels = torch.zeros(len(rows), dtype=torch.int64)  # of the clips as they are: not transformed
+        self.labels = ViewLabels(
+            LabelSets({CLASS: LabelSet("example", tuple(map(str, self.transformations)))}),
+            {CLASS: torch.zeros(len(rows), dtype=torch.int64)},  # of the clips as they are: not transformed
+        )
         self._device = device
         self._waveforms = ClipWaveforms(data, rows, device)
         lengths, longest = self._waveforms.lengths, max(cut.span for cut in self._cuts)
@@ -83,7 +86,7 @@ class TransformedPieces:
 
     def batch(self, examples: Tensor, generator: torch.Generator, among: Tensor | None = None) -> Batch:
         """One piece of each clip, at a random place and transformed at random; the label is the transformation."""
-        label = torch.randint(self.classes, (len(examples),), generator=generator)
+        label = torch.randint(len(self.transformations), (len(examples),), generator=generator)
         place = torch.rand(len(examples), generator=generator, dtype=torch.float64)
         x = torch.empty(len(examples), *self.input_shape, device=self._device)
         for number in label.unique().tolist():
@@ -93,7 +96,7 @@ class TransformedPieces:
             if snr_db is not None:
                 waves = add_noise(waves, snr_db, generator)
             x[chosen.to(self._device)] = mean_std(self._cuts[number](waves))
-        return Batch(x, self.clip[examples], label.to(self._device))
+        return Batch({"pieces": x}, self.clip[examples], {CLASS: label.to(self._device)})
 
     def clip_examples(self, row: int) -> Tensor:
         """The evenly spaced, untransformed pieces of one clip, `[pieces, mels, frames]`."""

@@ -11,25 +11,33 @@ from torch import Tensor
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.frontends.pieces import mean_std, min_max
 from asdcli.recipe.components import build
+from asdcli.training.labels import CLASS
+from asdcli.training.seeds import generator as seeded
 from asdcli.training.views.clip_waveforms import ClipWaveforms, PieceCut, WaveformData, need_centred_frames
-from asdcli.training.views.view import Batch
+from asdcli.training.views.view import Batch, Mixed, ViewLabels
 
 NORMALISE = {"mean_std": mean_std, "min_max": min_max, "none": lambda pieces: pieces}
 
 
 class WaveformPieces:
-    """Pieces of `frames` spectrogram frames, `[batch, features, frames]`; one example per clip.
+    """Pieces of `frames` spectrogram frames, `[batch, features, frames]`; `per_clip` examples of each clip.
 
     All chosen clips lie on the device as samples. In training a piece is cut at random and may be mixed with a clip of
     another class; only the samples under the piece are transformed, not the whole clip. To embed, a clip is cut into
-    `pieces` pieces at even distances.
+    `pieces` pieces at even distances, or at every `embed_hop`-th frame.
 
     Args:
         data: the clips, their stores and their class labels.
         rows: rows of the clip table to use.
         device: where the samples lie.
         frames: length of a piece in frames.
+        per_clip: examples of each clip.
+        redraw: cut anew each time an example is used. Otherwise the places of each clip's pieces are drawn once with
+            the run's seed and all differ; a clip with fewer places has as many examples.
         pieces: pieces per clip when it is embedded.
+        embed_hop: frames between the starts of two pieces when a clip is embedded; `pieces` is then not used.
+        embed_last: with `embed_hop`, whether the last place a clip has for a piece counts too; a clip's only place
+            always does.
         pool: neighbouring features averaged into one: 2 makes 512 of 1024 frequency bins.
         normalise: of each piece by its own values: mean and standard deviation, minimum and maximum, or not.
         mixup_rate_max: share r ~ U[0, mixup_rate_max) of a clip of another class, x = (1 - r) x_a + r x_b; 0 for none.
@@ -38,7 +46,7 @@ class WaveformPieces:
     """
 
     needs_features = False
-    embedding_options = ("pieces",)
+    embedding_options = ("pieces", "embed_hop", "embed_last")
 
     def __init__(
         self,
@@ -47,37 +55,41 @@ class WaveformPieces:
         device: torch.device,
         *,
         frames: int = 32,
+        per_clip: int = 1,
+        redraw: bool = True,
         pieces: int = 10,
+        embed_hop: int | None = None,
+        embed_last: bool = True,
         pool: int = 1,
         normalise: Literal["mean_std", "min_max", "none"] = "mean_std",
         mixup_rate_max: float = 0.0,
         mixup_partners: Literal["any", "source"] = "any",
     ) -> None:
-        self._check(frames, pieces, pool, mixup_rate_max)
+        if min(frames, per_clip, pieces, pool, embed_hop or 1) < 1:
+            raise ValueError("frames, per_clip, pieces, embed_hop and pool must be at least 1")
+        if not 0 <= mixup_rate_max <= 1:
+            raise ValueError(f"mixup_rate_max is a share between 0 and 1, not {mixup_rate_max}")
         self.frontend = build(FRONTENDS, "front end", data.frontend).to(device).eval()
         self.input_shape = self.shape(self.frontend, frames=frames, pool=pool)
         self.frames, self.pieces, self.pool = frames, pieces, pool
+        self._embed_hop, self._embed_last = embed_hop, embed_last
         self.normalise, self.mixup_rate_max = NORMALISE[normalise], mixup_rate_max
         self.clips = data.clips.select(rows)
+        self.labels = ViewLabels.of_clips(data.labels, self.clips)
         is_target = torch.from_numpy(self.clips.domain == "target")
         self._may_be_partner = ~is_target if mixup_partners == "source" else torch.ones(len(rows), dtype=torch.bool)
-        self.clip = torch.arange(len(rows))
-        self.labels = torch.from_numpy(data.labels[rows])
-        self.classes = len(data.classes)
         self._waveforms = ClipWaveforms(data, rows, device)
         self._cut = PieceCut(self.frontend, frames, device)
         lengths = self._waveforms.lengths
-        if (self._last_frames(torch.arange(len(rows))) < 0).any():
+        places = self._last_frames(torch.arange(len(rows))) + 1
+        if (places < 1).any():
             short = int(lengths.argmin())
             there = int(lengths[short]) // self.frontend.hop_length + 1
             raise ValueError(f"{self.clips.path[short]} has {there} frames, fewer than one piece of {frames}")
-
-    @staticmethod
-    def _check(frames: int, pieces: int, pool: int, mixup_rate_max: float) -> None:
-        if min(frames, pieces, pool) < 1:
-            raise ValueError("frames, pieces and pool must be at least 1")
-        if not 0 <= mixup_rate_max <= 1:
-            raise ValueError(f"mixup_rate_max is a share between 0 and 1, not {mixup_rate_max}")
+        self._drawn = None if redraw else [_draw(data.seed, n, per_clip, row) for row, n in enumerate(places.tolist())]
+        counts = [per_clip] * len(rows) if self._drawn is None else [len(drawn) for drawn in self._drawn]
+        self.clip = torch.arange(len(rows)).repeat_interleave(torch.tensor(counts, dtype=torch.int64))
+        self._first = None if self._drawn is None else torch.cat(self._drawn)
 
     @staticmethod
     def shape(frontend: Any, *, frames: int = 32, pool: int = 1, **others: object) -> tuple[int, int]:
@@ -86,26 +98,29 @@ class WaveformPieces:
         return frontend.n_features // pool, frames
 
     def batch(self, examples: Tensor, generator: torch.Generator, among: Tensor | None = None) -> Batch:
-        """One random piece of each clip, mixed if the view mixes."""
-        first = self._random_frames(examples, generator)
-        wave = self._segments(examples, first)
-        partner, rate = None, None
+        """One piece of each example's clip, mixed if the view mixes."""
+        rows = self.clip[examples]
+        first = self._random_frames(rows, generator) if self._first is None else self._first[examples]
+        wave = self._segments(rows, first)
+        device, mixed = wave.device, None
         if self.mixup_rate_max > 0:
-            partner = self._partners(examples, generator, self.clip if among is None else among)
+            partner = self._partners(rows, generator, self.clip if among is None else self.clip[among])
             rate = self.mixup_rate_max * torch.rand(len(examples), generator=generator)
-            rate[partner == examples] = 0
+            rate[partner == rows] = 0
             other = self._segments(partner, torch.minimum(first, self._last_frames(partner)))
-            wave = torch.lerp(wave, other, rate.to(wave.device)[:, None])
-        x = self._finish(self._cut(wave))
-        labels = self.labels.to(x.device)
-        mixed = (None, None) if partner is None else (labels[partner], rate.to(x.device))  # type: ignore[union-attr]
-        return Batch(x, self.clip[examples], labels[examples], *mixed)
+            wave = torch.lerp(wave, other, rate.to(device)[:, None])
+            mixed = Mixed(partner, self.labels.of(partner, device), rate.to(device))
+        return Batch({"pieces": self._finish(self._cut(wave))}, rows, self.labels.of(rows, device), mixed)
 
     @torch.no_grad()
     def clip_examples(self, row: int) -> Tensor:
-        """The evenly spaced pieces of one clip, `[pieces, features, frames]`."""
+        """The pieces of one clip that it is embedded by, `[pieces, features, frames]`."""
         spectrum = self.frontend(self._waveforms.whole(row))[0]
-        starts = np.round(np.linspace(0, spectrum.shape[1] - self.frames, self.pieces)).astype(int)
+        last = spectrum.shape[1] - self.frames
+        if self._embed_hop is None:
+            starts = np.round(np.linspace(0, last, self.pieces)).astype(int)
+        else:
+            starts = np.arange(0, max(1, last + self._embed_last), self._embed_hop)
         return self._finish(torch.stack([spectrum[:, s : s + self.frames] for s in starts.tolist()]))
 
     def _finish(self, pieces: Tensor) -> Tensor:
@@ -127,13 +142,14 @@ class WaveformPieces:
         """For each clip, one of these of another class that may be a partner: classes in proportion to their clips.
         Where there is none, the clip itself.
         """
+        labels = self.labels[CLASS]
         among = among[self._may_be_partner[among]]
         if not len(among):
             return rows
-        order = among[torch.argsort(self.labels[among], stable=True)]
-        sizes = torch.bincount(self.labels[among], minlength=self.classes)
+        order = among[torch.argsort(labels[among], stable=True)]
+        sizes = torch.bincount(labels[among], minlength=int(labels.max()) + 1)
         ends = torch.cumsum(sizes, 0)
-        label = self.labels[rows]
+        label = labels[rows]
         others = len(order) - sizes[label]
         drawn = (torch.rand(len(rows), generator=generator, dtype=torch.float64) * others).long()
         # Positions in class order, with the clip's own class cut out.
@@ -143,3 +159,8 @@ class WaveformPieces:
     def _segments(self, rows: Tensor, first: Tensor) -> Tensor:
         """Samples under pieces that begin at the frames `first`: `[batch, samples]`."""
         return self._waveforms.segments(rows, first * self.frontend.hop_length, self._cut)
+
+
+def _draw(seed: int, places: int, count: int, row: int) -> Tensor:
+    """`count` different places of a clip for pieces, or all where there are fewer."""
+    return torch.randperm(places, generator=seeded(seed, "places", row))[:count]

@@ -29,8 +29,8 @@ class Residuals:
         parts = [torch.randn(windows + i, FRAMES, FEATURES, generator=generator) + 0.3 for i in range(clips)]
         with torch.no_grad():
             self.rows = [(task.model(x) - x).reshape(-1, FEATURES).double().numpy() for x in parts]
-            made = [task.embed(x) for x in parts]
-        self.embeddings: Embeddings = {name: np.stack([part[name].numpy() for part in made]) for name in made[0]}
+            made = task.embed(torch.cat(parts), [len(x) for x in parts])
+        self.embeddings: Embeddings = {name: values.numpy() for name, values in made.items()}
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ def test_clips_are_described_place_by_place_in_units_of_the_training_clips() -> 
     data = toys.clips([6] * 8)
     data.features[0].frames[:] = 5 + np.array([1, 10, 100]) * data.features[0].frames
     task, frames = LayerFeatures(Transposed(), view(data)), data.features[0].frames
-    made = task.embed(view(data).clip_examples(3))
+    made = toys.embedded(task, view(data).clip_examples(3))
     assert made.keys() == {"positions"}
     assert made["positions"].shape == (toys.FEATURES, 6, 1)
     expected = (frames[18:24] - frames.mean(0)) / frames.std(0)
@@ -41,15 +41,15 @@ def test_clips_are_described_place_by_place_in_units_of_the_training_clips() -> 
 def test_the_units_are_part_of_the_weights() -> None:
     task, other = LayerFeatures(Transposed(), view()), LayerFeatures(Transposed(), view(toys.clips([6] * 2, seed=1)))
     example = view().clip_examples(0)
-    assert not toys.same(task.embed(example), other.embed(example))
+    assert not toys.same(toys.embedded(task, example), toys.embedded(other, example))
     other.load_state_dict(task.state_dict())
-    assert toys.same(task.embed(example), other.embed(example))
+    assert toys.same(toys.embedded(task, example), toys.embedded(other, example))
 
 
 def test_a_band_that_never_changes_is_no_division_by_zero() -> None:
     data = toys.clips([6] * 8)
     data.features[0].frames[:, 1] = -156.5
-    made = LayerFeatures(Transposed(), view(data)).embed(view(data).clip_examples(0))["positions"]
+    made = toys.embedded(LayerFeatures(Transposed(), view(data)), view(data).clip_examples(0))["positions"]
     assert made.isfinite().all()
     assert made[1].abs().max() < 1e-3
 
@@ -65,4 +65,4 @@ def test_there_is_nothing_to_train() -> None:
 def test_pieces_of_clips_are_refused() -> None:
     windows = toys.view(toys.clips([6] * 8))
     with pytest.raises(UserError, match="the recipe's view cuts one into 3"):
-        LayerFeatures(Transposed(), windows).embed(windows.clip_examples(0))
+        toys.embedded(LayerFeatures(Transposed(), windows), windows.clip_examples(0))

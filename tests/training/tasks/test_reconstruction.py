@@ -123,7 +123,7 @@ def test_input_and_target_are_standardised(kind: str) -> None:
     with torch.no_grad():
         residual = own.model(x) - x
         loss = own(batch, generator("test"))["loss"]
-        made = own.embed(batch.x)
+        made = toys.embedded(own, batch.x)
     assert loss.item() == pytest.approx(residual.square().mean().item(), rel=1e-4)
     torch.testing.assert_close(made["residual_mean"], residual.flatten(0, 1).mean(0), rtol=1e-3, atol=1e-4)
     diagonal = [0, 4, 7, 9]  # of the packed upper triangle
@@ -140,10 +140,10 @@ def test_the_statistics_travel_with_the_weights(kind: str) -> None:
     )
     examples = view.clip_examples(1)
     with torch.no_grad():
-        expected = trained.eval().embed(examples)
-        assert not toys.same(other.eval().embed(examples), expected)
+        expected = toys.embedded(trained.eval(), examples)
+        assert not toys.same(toys.embedded(other.eval(), examples), expected)
         other.load_state_dict(copy.deepcopy(trained.state_dict()))
-        assert toys.same(other.eval().embed(examples), expected)
+        assert toys.same(toys.embedded(other.eval(), examples), expected)
 
 
 def test_without_standardising_the_weights_are_the_networks_alone() -> None:

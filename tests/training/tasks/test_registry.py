@@ -63,7 +63,7 @@ def test_a_task_has_a_loss_to_minimise(name: str) -> None:
 def test_a_clip_has_embeddings_of_the_same_size_whatever_its_length(name: str) -> None:
     task, view = registered(name).eval(), example(name)
     with torch.no_grad():
-        short, long = (task.embed(view.clip_examples(row)) for row in range(2))
+        short, long = (toys.embedded(task, view.clip_examples(row)) for row in range(2))
     assert short.keys() == long.keys()
     assert short
     assert all(short[key].shape == long[key].shape and long[key].isfinite().all() for key in short)
@@ -75,14 +75,14 @@ def test_a_task_round_trips_through_its_state(name: str) -> None:
     other.load_state_dict(copy.deepcopy(task.state_dict()))
     examples = example(name).clip_examples(0)
     with torch.no_grad():
-        assert toys.same(other.eval().embed(examples), task.eval().embed(examples))
+        assert toys.same(toys.embedded(other.eval(), examples), toys.embedded(task.eval(), examples))
 
 
 def test_moments_of_residuals() -> None:
     task = registered("reconstruction").eval()
     examples = toys.view(toys.clips([60])).clip_examples(0)
     with torch.no_grad():
-        made = task.embed(examples)
+        made = toys.embedded(task, examples)
         rows = (task.model(examples) - examples).reshape(-1, toys.FEATURES).double().numpy()
     moment = rows.T @ rows / len(rows)
     np.testing.assert_allclose(made["residual_mean"], rows.mean(0), rtol=1e-5, atol=1e-7)

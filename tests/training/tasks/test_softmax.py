@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from asdcli.errors import UserError
 from asdcli.recipe.components import Component, build
+from asdcli.training.labels import CLASS
 from asdcli.training.seeds import generator
 from asdcli.training.tasks import TASKS
 from asdcli.training.tasks.softmax import SoftmaxClassification, log_odds, log_odds_2021
@@ -88,7 +89,6 @@ def test_a_less_likely_class_is_more_anomalous(values: list[float], number: int,
 def test_examples_carry_the_classes_that_the_loss_is_about() -> None:
     view = labelled()
     batch = view.batch(torch.arange(len(view.clip)), generator("test"))
-    assert batch.label is not None
     assert batch.label.tolist() == [clip % 2 for clip in batch.clip.tolist()]
     made = task(view)
     losses = made(batch, generator("test"))
@@ -104,11 +104,13 @@ def test_a_mixed_example_counts_for_both_its_classes() -> None:
     rate = torch.tensor([0.0, 1.0, 0.5, 0.25, 0.4])
 
     def loss(row: int, to: Tensor) -> float:
-        return made(Batch(x[row : row + 1], torch.zeros(1), to[row : row + 1]), generator("test"))["loss"].item()
+        return made(Batch({"x": x[row : row + 1]}, torch.zeros(1), {CLASS: to[row : row + 1]}), generator("test"))[
+            "loss"
+        ].item()
 
     shares = rate.tolist()
     expected = np.mean([(1 - r) * loss(row, label) + r * loss(row, other) for row, r in enumerate(shares)])
-    mixed = made(Batch(x, torch.zeros(5), label, other, rate), generator("test"))
+    mixed = made(Batch({"x": x}, torch.zeros(5), {CLASS: label}, toys.mixed(other, rate)), generator("test"))
     assert mixed["loss"].item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -118,7 +120,7 @@ def test_a_clip_has_the_mean_score_of_its_windows_for_each_class() -> None:
     for row in range(2):
         windows = view.clip_examples(row)
         with torch.no_grad():
-            found, scores = made.embed(windows), made.head(windows.mean(1))
+            found, scores = toys.embedded(made, windows), made.head(windows.mean(1))
         assert found.keys() == {"log_odds", "log_odds_2021"}
         np.testing.assert_allclose(found["log_odds"], log_odds(scores).numpy().mean(0))
         np.testing.assert_allclose(found["log_odds_2021"], log_odds_2021(scores).numpy().mean(0))

@@ -19,6 +19,7 @@ from asdcli.recipe.components import Component
 from asdcli.training.seeds import generator
 from asdcli.training.tasks.arcface import ArcFaceClassification
 from asdcli.training.views.transformed_pieces import TransformedPieces
+from asdcli.training.views.view import class_count
 
 SHORT = {"n_fft": 64, "hop_length": 48, "n_mels": 8, "f_min_hz": 50.0, "f_max_hz": 6400.0}
 FRAMES = 8
@@ -69,14 +70,13 @@ def plain(wave: np.ndarray, begin: int) -> Tensor:
 
 def test_every_example_has_the_same_shape_and_every_class_comes_equally_often() -> None:
     view = pieces(frames=5)
-    assert view.classes == len(view.transformations) == 6
+    assert class_count(view) == len(view.transformations) == 6
     assert view.input_shape == (8, 5)
     counts = torch.zeros(6)
     for step in range(200):
         batch = view.batch(torch.arange(12), generator(step))
         assert batch.x.shape == (12, 8, 5)
         assert batch.x.isfinite().all()
-        assert batch.label is not None
         counts += torch.bincount(batch.label, minlength=6)
     assert ((counts / counts.sum() - 1 / 6).abs() < 0.03).all()
 
@@ -97,7 +97,6 @@ def test_a_piece_is_one_of_its_own_clip_unless_it_is_transformed() -> None:
     data = sounds()
     view = pieces(data, pitch_semitones=[2.0], speed=[0.5], noise_snr_db=[0.0])
     batch = view.batch(torch.arange(12), generator(0))
-    assert batch.label is not None
     assert set(batch.label.tolist()) == {0, 1, 2, 3}
     for row, label in enumerate(batch.label.tolist()):
         wave = data.samples[row]

@@ -15,6 +15,7 @@ from asdcli.audio.clips import ClipTable
 from asdcli.audio.frontends.pieces import mean_std
 from asdcli.errors import UserError
 from asdcli.recipe.components import Component, build
+from asdcli.training.labels import CLASS
 from asdcli.training.seeds import generator
 from asdcli.training.views import VIEWS
 
@@ -108,11 +109,9 @@ def test_mixing_takes_a_share_below_the_maximum_from_another_class() -> None:
     rates = []
     for step in range(20):
         batch = view.batch(torch.arange(24), generator(step))
-        assert batch.label is not None
-        assert batch.other is not None
-        assert batch.rate is not None
-        assert (batch.label != batch.other).all()
-        rates += batch.rate.tolist()
+        assert batch.mixed is not None
+        assert (batch.label != batch.mixed.labels[CLASS]).all()
+        rates += batch.mixed.rate.tolist()
     assert 0 <= min(rates) < 0.05
     assert 0.45 < max(rates) < 0.5
 
@@ -130,11 +129,11 @@ def test_only_a_phases_own_examples_are_mixed_in(own: set[int], seed: int) -> No
     view, among = MIXING, torch.tensor(sorted(own))
     partners = view._partners(among, generator(seed), among)
     assert set(partners.tolist()) <= own
-    lonely = torch.tensor(len(view.labels[among].unique()) == 1).expand(len(among))
-    assert ((view.labels[partners] != view.labels[among]) | lonely).all()
+    lonely = torch.tensor(len(view.labels[CLASS][among].unique()) == 1).expand(len(among))
+    assert ((view.labels[CLASS][partners] != view.labels[CLASS][among]) | lonely).all()
     batch = view.batch(among, generator(seed), among)
-    assert batch.rate is not None
-    assert (batch.rate[lonely] == 0).all()
+    assert batch.mixed is not None
+    assert (batch.mixed.rate[lonely] == 0).all()
 
 
 @settings(max_examples=40)
@@ -145,11 +144,11 @@ def test_partners_may_be_source_clips_of_other_classes_alone(own: set[int], seed
     partners = view._partners(among, generator(seed), among)
     source = {row for row in own if view.clips.domain[row] == "source"}
     for row, partner in zip(among.tolist(), partners.tolist(), strict=True):
-        allowed = {other for other in source if view.labels[other] != view.labels[row]}
+        allowed = {other for other in source if view.labels[CLASS][other] != view.labels[CLASS][row]}
         assert partner in (allowed or {row})
     batch = view.batch(among, generator(seed), among)
-    assert batch.rate is not None
-    assert (batch.rate[partners == among] == 0).all()
+    assert batch.mixed is not None
+    assert (batch.mixed.rate[partners == among] == 0).all()
 
 
 def test_every_source_clip_of_another_class_is_a_partner_and_unknown_domains_count_as_source() -> None:
@@ -167,16 +166,45 @@ def test_in_a_phase_on_source_clips_the_rule_of_partners_changes_nothing() -> No
     own = torch.from_numpy(np.flatnonzero(MIXING.clips.domain == "source"))
     for step in range(5):
         one, other = (view.batch(own, generator(step), own) for view in (MIXING, FROM_SOURCE))
-        assert toys.same([one.x, one.other, one.rate], [other.x, other.other, other.rate])
+        assert one.mixed is not None
+        assert other.mixed is not None
+        assert toys.same([one.x, one.mixed.clip, one.mixed.rate], [other.x, other.mixed.clip, other.mixed.rate])
 
 
 def test_a_mixed_piece_is_the_spectrogram_of_the_mixed_waveforms() -> None:
     data = toys.sounds([8 * 32 - 1, 8 * 32 - 1])  # exactly one piece long: no choice of crop is left
     view = toys.pieces(data, normalise="none", mixup_rate_max=1.0)
     batch = view.batch(torch.tensor([0]), generator(0))
-    assert batch.rate is not None
-    mixed = torch.lerp(*(torch.from_numpy(s).float() / 32768 for s in data.samples), batch.rate[0])
+    assert batch.mixed is not None
+    mixed = torch.lerp(*(torch.from_numpy(s).float() / 32768 for s in data.samples), batch.mixed.rate[0])
     torch.testing.assert_close(batch.x[0], view.frontend(mixed[None])[0], rtol=1e-4, atol=1e-5)
+
+
+def test_places_drawn_once_are_many_all_different_and_of_the_runs_seed() -> None:
+    data = toys.sounds([700, 800, 8 * 32 + 31])  # 22 and 26 frames; the last has 9 frames, places for two pieces
+    view = toys.pieces(data, per_clip=5, redraw=False)
+    assert view.clip.tolist() == [0] * 5 + [1] * 5 + [2] * 2
+    first, again = (view.batch(torch.arange(12), generator(step)).x for step in (0, 1))
+    assert torch.equal(first, again)
+    assert len({tuple(x.flatten().tolist()) for x in first}) == 12
+    other = toys.pieces(replace(data, seed=1), per_clip=5, redraw=False).batch(torch.arange(12), generator(0)).x
+    assert not torch.equal(first[:10], other[:10])
+    redrawn = toys.pieces(data, per_clip=5)
+    assert redrawn.clip.tolist() == [0] * 5 + [1] * 5 + [2] * 5
+    assert not torch.equal(*(redrawn.batch(torch.arange(15), generator(step)).x for step in (0, 1)))
+
+
+def test_a_clip_is_embedded_by_pieces_at_every_hop() -> None:
+    """The published code of MobileAnoNet leaves out the last place; a clip with a single place keeps that."""
+    data = toys.sounds([10 * 32, 8 * 32 - 1])  # 11 frames and 8
+    every, whole = (toys.pieces(data, normalise="none", embed_hop=1, embed_last=last) for last in (False, True))
+    spectrum = whole.frontend(torch.from_numpy(data.samples[0])[None].float() / 32768)[0]
+    expected = torch.stack([spectrum[:, start : start + 8] for start in range(4)])
+    torch.testing.assert_close(whole.clip_examples(0), expected)
+    torch.testing.assert_close(every.clip_examples(0), expected[:3])
+    assert len(every.clip_examples(1)) == len(whole.clip_examples(1)) == 1
+    second = toys.pieces(data, normalise="none", embed_hop=2)
+    torch.testing.assert_close(second.clip_examples(0), expected[::2])
 
 
 def test_a_clip_shorter_than_a_piece_is_refused_by_name() -> None:
