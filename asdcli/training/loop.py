@@ -137,7 +137,7 @@ class PhaseLoop:
         (losses["loss"] / gathered).backward()
         if (self.at.step + 1) % phase.accumulate == 0 or self.at.step + 1 == self.total_steps:
             for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
-                group["lr"] = rate * self._factor(update, updates)
+                group["lr"] = rate * self._factor(update, updates, self.sampler.batches / phase.accumulate)
             if phase.gradient_clip_norm is not None:
                 torch.nn.utils.clip_grad_norm_(self.task.parameters(), phase.gradient_clip_norm)
             self.optimizer.step()

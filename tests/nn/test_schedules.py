@@ -15,10 +15,13 @@ from asdcli.errors import UserError
 from asdcli.nn.schedules import SCHEDULES
 from asdcli.recipe.components import Component, build
 
+NEEDED: dict[str, dict[str, Any]] = {"step": {"gamma": 0.5}}
+WITH_WARMUP = ["constant", "cosine"]
 
-def factors(name: str, total: int, **params: Any) -> list[float]:
-    schedule = build(SCHEDULES, "schedule", Component.model_validate({"name": name, **params}))
-    return [schedule(update, total) for update in range(total)]
+
+def factors(name: str, total: int, per_epoch: float = 3.0, **params: Any) -> list[float]:
+    schedule = build(SCHEDULES, "schedule", Component.model_validate({"name": name, **NEEDED.get(name, {}), **params}))
+    return [schedule(update, total, per_epoch) for update in range(total)]
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -29,7 +32,7 @@ def test_a_schedule_is_a_factor_that_starts_at_one(name: str, total: int) -> Non
     assert all(0 <= value <= 1 for value in values)
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("name", WITH_WARMUP)
 @given(total=st.integers(1, 40), warmup=st.integers(0, 60))
 def test_a_warm_up_rises_to_one_in_equal_steps(name: str, total: int, warmup: int) -> None:
     values = factors(name, total, warmup=warmup)
@@ -54,10 +57,10 @@ def test_cosine_falls_towards_its_end(total: int, end: float) -> None:
     values = factors("cosine", total, end=end)
     assert all(earlier >= later for earlier, later in pairwise(values))
     schedule = build(SCHEDULES, "schedule", Component.model_validate({"name": "cosine", "end": end}))
-    assert schedule(total, total) == pytest.approx(end)
+    assert schedule(total, total, 1.0) == pytest.approx(end)
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("name", WITH_WARMUP)
 def test_a_negative_warm_up_is_the_users_error(name: str) -> None:
     with pytest.raises(UserError, match=f"schedule {name}: warmup is a number of updates and cannot be -1"):
         factors(name, 3, warmup=-1)
@@ -83,9 +86,32 @@ def test_stairs_have_so_many_levels_at_most_and_lie_on_the_cosine_or_above(
     assert len(set(stepped[warmup:])) <= stairs
     assert all(high >= low - 1e-12 for high, low in zip(stepped, smooth, strict=True))
     schedule = build(SCHEDULES, "schedule", Component.model_validate({"name": "cosine", "stairs": stairs}))
-    assert schedule(total, total) == pytest.approx(0)
+    assert schedule(total, total, 1.0) == pytest.approx(0)
 
 
 def test_a_negative_number_of_stairs_is_the_users_error() -> None:
     with pytest.raises(UserError, match="stairs is a number of levels and cannot be -1"):
         factors("cosine", 3, stairs=-1)
+
+
+@given(batches=st.integers(1, 9), epochs=st.integers(1, 9), every=st.integers(1, 4))
+def test_step_is_torchs_moved_once_per_epoch(batches: int, epochs: int, every: int) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, every, gamma=0.8)
+    expected = []
+    for _ in range(epochs):
+        expected += [optimizer.param_groups[0]["lr"]] * batches
+        optimizer.step()
+        scheduler.step()
+    assert factors("step", epochs * batches, batches, gamma=0.8, epochs=every) == pytest.approx(expected)
+
+
+def test_an_update_of_several_batches_is_of_the_epoch_in_which_it_ends() -> None:
+    """Seven batches an epoch, two an update: the fourth update takes the last batch of one epoch and the next's first."""
+    assert factors("step", 7, 3.5, gamma=0.5) == [1, 1, 1, 0.5, 0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("params", [{"gamma": 0.0}, {"gamma": 1.5}, {"gamma": 0.5, "epochs": 0}])
+def test_a_step_that_is_none_is_the_users_error(params: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="schedule step: gamma is a factor up to 1 and epochs at least 1"):
+        factors("step", 3, **params)

@@ -98,19 +98,24 @@ class Sounds:
         return np.concatenate(chosen), np.array([len(part) for part in chosen])
 
 
-def sounds(lengths: list[int], seed: int = 0) -> Sounds:
-    """Clips of noise with these many samples."""
+def sounds(
+    lengths: list[int],
+    seed: int = 0,
+    machines: tuple[str, ...] = ("fan",),
+    attributes: tuple[dict[str, str], ...] = ({},),
+) -> Sounds:
+    """Clips of noise with these many samples, their machines and attributes by turns."""
     rng = np.random.default_rng(seed)
     count = len(lengths)
     table = ClipTable.from_columns(
         {
             "path": [f"fan/train/{index}.wav" for index in range(count)],
-            "machine": ["fan"] * count,
+            "machine": [machines[index % len(machines)] for index in range(count)],
             "section": [f"{index % 2:02d}" for index in range(count)],
             "domain": ["target" if index % 4 > 1 else "source" for index in range(count)],
             "split": ["train"] * count,
             "label": [0] * count,
-            "attributes": [{}] * count,
+            "attributes": [attributes[index % len(attributes)] for index in range(count)],
         }
     )
     return Sounds(table, [rng.integers(-3000, 3000, n).astype(np.int16) for n in lengths])

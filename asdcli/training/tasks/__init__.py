@@ -7,6 +7,7 @@ from typing import Any
 
 from asdcli.training.tasks.arcface import ArcFaceClassification
 from asdcli.training.tasks.layer_features import LayerFeatures
+from asdcli.training.tasks.machine_conditions import MachineConditions
 from asdcli.training.tasks.reconstruction import Reconstruction
 from asdcli.training.tasks.softmax import SoftmaxClassification
 
@@ -15,4 +16,5 @@ TASKS: dict[str, Callable[..., Any]] = {
     "arcface": ArcFaceClassification,
     "softmax": SoftmaxClassification,
     "layer_features": LayerFeatures,
+    "machine_conditions": MachineConditions,
 }
