@@ -60,6 +60,17 @@ def need(embeddings: Embeddings, name: str, detector: str) -> np.ndarray:
     return embeddings[name]
 
 
+def clip_vectors(embeddings: Embeddings, detector: str) -> np.ndarray:
+    """The embedding of each clip, or the mean over its pieces: `[clips, size]`, float64."""
+    values = need(embeddings, "embedding", detector).astype(np.float64)
+    return values.mean(1) if values.ndim == 3 else values
+
+
+def unit_vectors(values: np.ndarray) -> np.ndarray:
+    """`[..., size]` divided by their lengths; vectors of zeros stay as they are."""
+    return values / np.maximum(np.linalg.norm(values, axis=-1, keepdims=True), 1e-12)
+
+
 def symmetric_size(packed: int) -> int:
     """n of an n x n symmetric matrix whose upper triangle has `packed` entries."""
     return int((np.sqrt(8 * packed + 1) - 1) / 2 + 0.5)

@@ -11,18 +11,16 @@ from asdcli.detection.bank import Bank, Detector, Embeddings, take
 LEAST = 3  # clips of a domain that can tell how far apart its clips are
 
 
-class DomainWise:
-    """The smaller of two standardised scores: of a detector of the source clips, and of one of the target clips.
+class NearestDomain:
+    """The smaller of two scores: of a detector of the source clips, and of one of the target clips.
 
-    The few target clips lie farther from each other than the many source clips do, so that a distance to the nearest
-    training clip calls them anomalous. Here each detector's scores are measured by those of its domain's own training
-    clips left out one at a time, (score - mean) / deviation, before the smaller one is taken. GenRep (Saengthong 2024)
-    does so with statistics of the test clips, which the rules forbid. When a domain has fewer than LEAST clips, one
-    detector knows them all.
+    A domain without clips leaves all to the other.
 
     Args:
         make: makes an unfitted detector.
     """
+
+    least = 1  # clips of a domain for a detector of its own
 
     def __init__(self, make: Callable[[], Detector]) -> None:
         self._make = make
@@ -30,36 +28,55 @@ class DomainWise:
     def fit(self, bank: Bank) -> None:
         is_target = bank.domain == "target"
         groups = [np.flatnonzero(~is_target), np.flatnonzero(is_target)]
-        if min(map(len, groups)) < LEAST:
+        if min(map(len, groups)) < self.least:
             groups = [np.arange(len(bank.domain))]
         self._bank = bank
-        self._domains = [_Domain(self._make(), bank, rows) for rows in groups]
+        self._domains = [self._domain(bank, rows) for rows in groups]
 
     def score(self, embeddings: Embeddings) -> np.ndarray:
         return np.min([domain.score(embeddings) for domain in self._domains], axis=0)
 
     def score_bank(self) -> np.ndarray:
+        """Each clip without itself in its domain; a domain whose only clip it is counts for the others alone."""
         scores = np.empty((len(self._domains), len(self._bank.domain)))
         for row, domain in zip(scores, self._domains, strict=True):
-            row[domain.rows] = domain.own
+            row[domain.rows] = domain.own if len(domain.rows) > 1 or len(self._domains) == 1 else np.inf
             for other in self._domains:
                 if other is not domain:
                     row[other.rows] = domain.score(take(self._bank.embeddings, other.rows))
         return np.min(scores, axis=0)
 
+    def _domain(self, bank: Bank, rows: np.ndarray) -> _Domain:
+        return _Domain(self._make(), bank, rows)
+
+
+class DomainWise(NearestDomain):
+    """The smaller of two standardised scores.
+
+    The few target clips lie farther from each other than the many source clips do, so that a distance to the nearest
+    training clip calls them anomalous. Here each detector's scores are measured by those of its domain's own training
+    clips left out one at a time, (score - mean) / deviation, before the smaller one is taken. GenRep (Saengthong 2024)
+    does so with statistics of the test clips, which the rules forbid. When a domain has fewer than LEAST clips, one
+    detector knows them all.
+    """
+
+    least = LEAST
+
+    def _domain(self, bank: Bank, rows: np.ndarray) -> _Domain:
+        domain = _Domain(self._make(), bank, rows)
+        domain.mean, domain.deviation = domain.own.mean(), domain.own.std() or 1.0
+        domain.own = (domain.own - domain.mean) / domain.deviation
+        return domain
+
 
 class _Domain:
-    """A detector of some rows of a bank, its scores in deviations of theirs."""
+    """A detector of some rows of a bank; its scores in deviations of theirs, where that is asked for."""
 
     def __init__(self, detector: Detector, bank: Bank, rows: np.ndarray) -> None:
         self.rows, self._detector = rows, detector
+        self.mean, self.deviation = 0.0, 1.0
         detector.fit(bank.take(rows))
-        own = detector.score_bank()
-        self._mean, self._deviation = own.mean(), own.std() or 1.0
-        self.own = self._standardise(own)
+        self.own = np.asarray(detector.score_bank())
 
     def score(self, embeddings: Embeddings) -> np.ndarray:
-        return self._standardise(self._detector.score(embeddings))
-
-    def _standardise(self, scores: np.ndarray) -> np.ndarray:
-        return (scores - self._mean) / self._deviation
+        return (self._detector.score(embeddings) - self.mean) / self.deviation

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdcli.detection.bank import Bank
-from asdcli.detection.detectors.cosine_knn import CosineKnn
-from asdcli.detection.detectors.embedding_mahalanobis import EmbeddingMahalanobis
+from asdcli.detection.detectors import DETECTORS as REGISTRY
+from asdcli.detection.detectors.knn import Knn
+from asdcli.detection.detectors.mahalanobis import Mahalanobis
 from asdcli.detection.domain_wise import LEAST, DomainWise
 
-DETECTORS: list[Callable[[], Any]] = [CosineKnn, EmbeddingMahalanobis]
+DETECTORS: list[Callable[[], Any]] = [Knn, Mahalanobis]
 
 
 def bank(source: int, target: int, seed: int = 0) -> Bank:
@@ -55,9 +56,7 @@ def test_the_smaller_of_two_standardised_scores(make: Callable[[], Any], source:
 def test_scattered_target_clips_do_not_look_anomalous() -> None:
     training, normal = bank(100, 20), bank(100, 100, seed=1)
     is_target = normal.domain == "target"
-    plain, domain_wise = (
-        fitted(detector, training).score(normal.embeddings) for detector in (CosineKnn(), DomainWise(CosineKnn))
-    )
+    plain, domain_wise = (fitted(detector, training).score(normal.embeddings) for detector in (Knn(), DomainWise(Knn)))
     assert np.median(plain[is_target]) > np.quantile(plain[~is_target], 0.99)
     assert np.median(domain_wise[is_target]) < np.quantile(domain_wise[~is_target], 0.9)
 
@@ -65,7 +64,7 @@ def test_scattered_target_clips_do_not_look_anomalous() -> None:
 @pytest.mark.parametrize("target", range(LEAST))
 def test_one_detector_where_a_domain_has_too_few_clips(target: int) -> None:
     training, test = bank(10, target), bank(5, 5, seed=1).embeddings
-    plain, domain_wise = fitted(CosineKnn(), training), fitted(DomainWise(CosineKnn), training)
+    plain, domain_wise = fitted(Knn(), training), fitted(DomainWise(Knn), training)
     own = plain.score_bank()
     np.testing.assert_allclose(domain_wise.score(test), (plain.score(test) - own.mean()) / own.std())
     np.testing.assert_allclose(domain_wise.score_bank(), (own - own.mean()) / own.std())
@@ -73,7 +72,7 @@ def test_one_detector_where_a_domain_has_too_few_clips(target: int) -> None:
 
 def test_training_clips_that_are_all_alike() -> None:
     alike = Bank({"embedding": np.ones((6, 2))}, np.repeat(["source", "target"], 3), np.full(6, "00"))
-    detector = fitted(DomainWise(CosineKnn), alike)
+    detector = fitted(DomainWise(Knn), alike)
     np.testing.assert_allclose(detector.score_bank(), 0, atol=1e-9)
     assert detector.score({"embedding": np.array([[1.0, -1.0]])})[0] > 0.5
 
@@ -82,7 +81,7 @@ def test_classes_go_with_their_clips() -> None:
     training = Bank({"embedding": np.ones((8, 2))}, np.tile(["source", "target"], 4), np.full(8, "00"), np.arange(8))
     seen: list[np.ndarray] = []
 
-    class Noting(CosineKnn):
+    class Noting(Knn):
         def fit(self, bank: Bank) -> None:
             assert bank.label is not None
             seen.append(bank.label)
@@ -90,3 +89,22 @@ def test_classes_go_with_their_clips() -> None:
 
     fitted(DomainWise(Noting), training)
     np.testing.assert_array_equal(np.array(seen), [[0, 2, 4, 6], [1, 3, 5, 7]])
+
+
+@pytest.mark.parametrize("name", ["cosine", "mahalanobis"])
+@given(source=st.integers(2, 12), target=st.integers(2, 8), seed=st.integers(0, 1000))
+def test_soft_is_the_smaller_of_two_plain_scores(name: str, source: int, target: int, seed: int) -> None:
+    training, test = bank(source, target, seed), bank(4, 4, seed + 1).embeddings
+    whole = fitted(REGISTRY[f"soft_{name}"](), training)
+    parts = [training.take(np.flatnonzero(training.domain == domain)) for domain in ("source", "target")]
+    expected = [fitted(REGISTRY[name](), part).score(test) for part in parts]
+    np.testing.assert_allclose(whole.score(test), np.minimum(*expected), rtol=1e-9)
+
+
+@pytest.mark.parametrize("domain", ["source", "target"])
+def test_a_soft_score_of_the_only_clip_of_a_domain_is_that_of_the_other(domain: str) -> None:
+    training = bank(*(1, 5) if domain == "source" else (5, 1))
+    lone = np.flatnonzero(training.domain == domain)
+    others = training.take(np.flatnonzero(training.domain != domain))
+    expected = fitted(REGISTRY["cosine"](), others).score({"embedding": training.embeddings["embedding"][lone]})
+    np.testing.assert_allclose(fitted(REGISTRY["soft_cosine"](), training).score_bank()[lone], expected)

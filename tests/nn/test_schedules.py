@@ -107,7 +107,7 @@ def test_step_is_torchs_moved_once_per_epoch(batches: int, epochs: int, every: i
 
 
 def test_an_update_of_several_batches_is_of_the_epoch_in_which_it_ends() -> None:
-    """Seven batches an epoch, two an update: the fourth update takes the last batch of one epoch and the next's first."""
+    """Seven batches an epoch, two an update: the fourth update has the last of one epoch and the next's first."""
     assert factors("step", 7, 3.5, gamma=0.5) == [1, 1, 1, 0.5, 0.5, 0.5, 0.5]
 
 

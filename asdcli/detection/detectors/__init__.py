@@ -6,17 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from asdcli.detection.detectors.class_log_odds import ClassLogOdds
-from asdcli.detection.detectors.cosine_knn import CosineKnn
-from asdcli.detection.detectors.embedding_mahalanobis import EmbeddingMahalanobis
-from asdcli.detection.detectors.mahalanobis import SelectiveMahalanobis
+from asdcli.detection.detectors.cosine import Cosine, SoftCosine
+from asdcli.detection.detectors.knn import Knn
+from asdcli.detection.detectors.lof import LocalOutlierFactor
+from asdcli.detection.detectors.mahalanobis import Mahalanobis, SoftMahalanobis
 from asdcli.detection.detectors.mse import MeanSquaredError
 from asdcli.detection.detectors.padim import Padim
+from asdcli.detection.detectors.selective_mahalanobis import SelectiveMahalanobis
 
 DETECTORS: dict[str, Callable[..., Any]] = {
     "mse": MeanSquaredError,
     "selective_mahalanobis": SelectiveMahalanobis,
-    "cosine_knn": CosineKnn,
-    "embedding_mahalanobis": EmbeddingMahalanobis,
+    "knn": Knn,
+    "lof": LocalOutlierFactor,
+    "cosine": Cosine,
+    "mahalanobis": Mahalanobis,
+    "soft_cosine": SoftCosine,
+    "soft_mahalanobis": SoftMahalanobis,
     "padim": Padim,
     "class_log_odds": ClassLogOdds,
 }

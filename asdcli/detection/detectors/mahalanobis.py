@@ -1,4 +1,4 @@
-"""The selective Mahalanobis score of the DCASE 2023-2026 baseline."""
+"""Mahalanobis distance of embeddings to the training clips."""
 
 from __future__ import annotations
 
@@ -6,71 +6,101 @@ from typing import Literal
 
 import numpy as np
 
-from asdcli.detection.bank import Bank, Embeddings, need, packed_trace_weights, unpack_symmetric
+from asdcli.detection.bank import Bank, Embeddings, clip_vectors
+from asdcli.detection.domain_wise import NearestDomain
 from asdcli.errors import UserError
 
-FLOOR = 1e-6  # of the largest variance: what is below it in float32 moments is rounding, of either sign
+CONSTANT = 1e-12  # variance below this share of the mean square is rounding: the clips are all alike
+RIDGE = 1e-6  # added to each variance
+LEFT = 1e-12  # of a direction when its only clip is left out: less is rounding
+LEAST = 1e-4  # share of mu I: two clips always agree on their covariance, and leave all axes but one empty
 
 
-class SelectiveMahalanobis:
-    """The smaller of two Mahalanobis distances of a clip's residuals: to the source and to the target covariance.
+class Mahalanobis:
+    """Mahalanobis distance of a clip's mean embedding to one Gaussian, the mean and covariance of the bank's clips.
 
-    Harada et al. 2023 (arXiv:2303.00455): residuals of the auto-encoder, one row of `features` values per frame of
-    each window; one second-moment matrix per domain (residuals are not centred); a domain without clips uses the other.
+    There are hardly more clips than dimensions, and fewer in a domain. `ridge` adds 1e-6 to each variance of the sample
+    covariance (MobileAnoNet 2023). `ledoit_wolf` shrinks the covariance S (divided by the number of clips) towards the
+    mean variance mu I, (1 - s) S + s mu I, by the s of Ledoit & Wolf (2004, "A well-conditioned estimator for
+    large-dimensional covariance matrices", section 3.2), but at least by LEAST; clips that do not vary, or a single
+    one, have then the covariance I.
 
     Args:
-        average: `frames` is the description: the squared distances of the rows are averaged, trace(Sigma^-1 C) divided
-            by the number of features. `official_code` is what the published code computes: it averages every entry of
-            delta Sigma^-1 delta^T, which is the squared distance of the mean row. (That code also divides its
-            covariances by windows instead of rows; both distances shrink by one factor and no ranking changes, so it
-            is no option here.)
+        covariance: how it is estimated.
+        squared: the score is the squared distance.
     """
 
-    def __init__(self, *, average: Literal["frames", "official_code"] = "frames") -> None:
-        self.average = average
+    def __init__(self, *, covariance: Literal["ridge", "ledoit_wolf"] = "ridge", squared: bool = False) -> None:
+        self.covariance, self.squared = covariance, squared
 
     def fit(self, bank: Bank) -> None:
-        moments = need(bank.embeddings, "residual_moment", "selective_mahalanobis").astype(np.float64)
-        domain = np.where(bank.domain == "target", "target", "source")
-        if not len(moments):
-            raise UserError("selective_mahalanobis has no training clips to learn a covariance from.")
-        self._bank, self._domain, self._moments = bank.embeddings, domain, moments
-        self._sums = {name: moments[domain == name].sum(0) for name in ("source", "target")}
-        self._counts = {name: int((domain == name).sum()) for name in ("source", "target")}
-        self._inverses = {name: self._inverse(self._sums[name], n) for name, n in self._counts.items() if n}
+        vectors = clip_vectors(bank.embeddings, "mahalanobis")
+        if not len(vectors):
+            raise UserError("mahalanobis has no training clips to learn from.")
+        self._mean = vectors.mean(0)
+        centred = vectors - self._mean
+        variances, self._axes = np.linalg.eigh(centred.T @ centred / len(vectors))
+        self._variances = np.maximum(variances, 0)
+        self._centred = centred @ self._axes  # the bank in the axes of its covariance
+        self._constant = CONSTANT * float(np.square(vectors).sum(1).mean())
+        squares = np.square(self._centred).sum(1)
+        self._shrunk = self._shrink(
+            len(vectors), self._variances.sum(), np.square(self._variances).sum(), np.square(squares).sum()
+        )
 
     def score(self, embeddings: Embeddings) -> np.ndarray:
-        moments = need(embeddings, "residual_moment", "selective_mahalanobis").astype(np.float64)
-        means = need(embeddings, "residual_mean", "selective_mahalanobis").astype(np.float64)
-        return self._nearest(self._inverses, moments, means)
+        deviations = (clip_vectors(embeddings, "mahalanobis") - self._mean) @ self._axes
+        kept, floor = self._shrunk
+        return self._distances((np.square(deviations) / (kept * self._variances + floor)).sum(1))
 
     def score_bank(self) -> np.ndarray:
-        """Exact leave-one-out: each clip is taken out of its domain's second moment before it is scored.
+        """Exact leave-one-out from the one decomposition of S; the clip of a bank of one is scored with itself.
 
-        A domain whose only clip it was is left out; the clip of a bank of one is scored with itself.
+        Without a clip at v from the mean of all n, the r = n - 1 others have their mean at -v / r and the covariance
+        S' = n / r S - n / r^2 v v^T. Its trace, its norm and the fourth moments give s' (see `_shrink`). What is shrunk
+        is diagonal in the axes of S but for v v^T, which the formula of Sherman and Morrison takes care of.
         """
-        means = need(self._bank, "residual_mean", "selective_mahalanobis").astype(np.float64)
-        scores = np.empty(len(self._moments))
-        for clip, domain in enumerate(self._domain):
-            others = {name: inverse for name, inverse in self._inverses.items() if name != domain}
-            if self._counts[domain] > 1:
-                rest = self._sums[domain] - self._moments[clip]
-                others[domain] = self._inverse(rest, self._counts[domain] - 1)
-            one = slice(clip, clip + 1)
-            scores[clip] = self._nearest(others or self._inverses, self._moments[one], means[one])[0]
-        return scores
+        n, r = len(self._centred), len(self._centred) - 1
+        if not r:
+            return np.zeros(1)
+        variances = self._variances
+        squares = np.square(self._centred).sum(1)
+        scores = np.empty(n)
+        for clip, v in enumerate(self._centred):
+            own, along = squares[clip], float(np.square(v) @ variances)
+            trace = n / r * variances.sum() - n / r**2 * own
+            norm = (n / r) ** 2 * np.square(variances).sum() - 2 * n**2 / r**3 * along + (n / r**2 * own) ** 2
+            moved = squares + 2 / r * (self._centred @ v) + own / r**2
+            fourth = np.square(np.delete(moved, clip)).sum()
+            kept, floor = self._shrink(r, trace, norm, fourth)
+            q = float((np.square(v) / (kept * n / r * variances + floor)).sum())
+            scores[clip] = (n / r) ** 2 * q / max(1 - kept * n / r**2 * q, LEFT)
+        return self._distances(scores)
 
-    def _nearest(self, inverses: dict[str, np.ndarray], moments: np.ndarray, means: np.ndarray) -> np.ndarray:
-        """The smaller of the distances to the domains there are."""
-        return np.min([self._distance(inverse, moments, means) for inverse in inverses.values()], axis=0)
+    def _distances(self, squares: np.ndarray) -> np.ndarray:
+        return squares if self.squared else np.sqrt(squares)
 
-    def _inverse(self, total: np.ndarray, clips: int) -> np.ndarray:
-        """Inverse of the mean second moment; directions that the clips leave (almost) empty get the variance FLOOR."""
-        variances, axes = np.linalg.eigh(unpack_symmetric(total) / clips)
-        variances = np.maximum(variances, FLOOR * variances[-1] + np.finfo(np.float32).tiny)
-        return (axes / variances) @ axes.T
+    def _shrink(self, clips: int, trace: float, norm: float, fourth: float) -> tuple[float, float]:
+        """What the covariance keeps of S and what it adds to each variance, from the trace of S, its squared norm, and
+        the sum over clips of |x - mean|^4.
+        """
+        if self.covariance == "ridge":
+            return clips / max(clips - 1, 1), RIDGE
+        mean_variance = trace / len(self._mean)
+        if clips == 1 or trace <= self._constant:
+            return 0.0, 1.0
+        spread = norm - trace * mean_variance  # squared distance of S to mu I
+        error = (fourth / clips - norm) / clips  # expected squared distance of S to the truth
+        share = max(LEAST, min(error / spread, 1.0)) if spread > 0 else 1.0
+        return 1 - share, share * mean_variance
 
-    def _distance(self, inverse: np.ndarray, moments: np.ndarray, means: np.ndarray) -> np.ndarray:
-        if self.average == "official_code":
-            return np.einsum("ni,ij,nj->n", means, inverse, means)
-        return moments @ packed_trace_weights(inverse) / len(inverse)
+
+class SoftMahalanobis(NearestDomain):
+    """`Mahalanobis` to the source clips or to the target clips, whichever is nearer (MobileAnoNet 2023).
+
+    Args:
+        covariance, squared: of both.
+    """
+
+    def __init__(self, *, covariance: Literal["ridge", "ledoit_wolf"] = "ridge", squared: bool = False) -> None:
+        super().__init__(lambda: Mahalanobis(covariance=covariance, squared=squared))

@@ -98,5 +98,5 @@ def test_a_bank_of_one_clip_is_enough(name: str) -> None:
 @pytest.mark.parametrize("name", DETECTORS)
 def test_a_missing_embedding_is_the_users_error(name: str) -> None:
     odd = {"logits": np.zeros((3, 2))}
-    with pytest.raises(UserError, match=f"Detector {name} needs the embedding '.*makes: logits"):
+    with pytest.raises(UserError, match=f"Detector {name.removeprefix('soft_')} needs the embedding '.*makes: logits"):
         fitted(name, Bank(odd, np.full(3, "source"), np.full(3, "00")))

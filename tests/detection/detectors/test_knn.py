@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import cosine_similarity
 
 from asdcli.detection.bank import Bank
-from asdcli.detection.detectors.cosine_knn import CosineKnn
+from asdcli.detection.detectors.knn import Knn
 
 
 def bank(clips: int = 6, pieces: int = 4, seed: int = 0) -> Bank:
@@ -18,7 +21,7 @@ def bank(clips: int = 6, pieces: int = 4, seed: int = 0) -> Bank:
 @pytest.mark.parametrize("neighbours", [1, 10, 1000])
 def test_the_mean_over_pieces_of_the_mean_of_the_nearest(neighbours: int) -> None:
     training, test = bank(), bank(3, seed=1).embeddings
-    detector = CosineKnn(neighbours=neighbours)
+    detector = Knn(neighbours=neighbours, unit="piece")
     detector.fit(training)
     expected = []
     for clip in test["embedding"]:
@@ -29,16 +32,39 @@ def test_the_mean_over_pieces_of_the_mean_of_the_nearest(neighbours: int) -> Non
 
 def test_clips_may_be_compared_by_their_mean_embedding() -> None:
     training, test = bank(), bank(3, seed=1).embeddings
-    detector = CosineKnn(neighbours=2, unit="clip")
+    detector = Knn()
     detector.fit(training)
     similarity = cosine_similarity(test["embedding"].mean(1), training.embeddings["embedding"].mean(1))
     np.testing.assert_allclose(detector.score(test), 1 - np.sort(similarity, axis=1)[:, -2:].mean(1), rtol=1e-10)
 
 
+@pytest.mark.parametrize("unit", ["clip", "piece"])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("reduce", ["mean", "sum"])
+def test_distances_are_those_of_scikit_learn(unit: Any, metric: Any, reduce: Any) -> None:
+    training, test = bank(), bank(3, seed=1).embeddings
+    detector = Knn(metric=metric, reduce=reduce, unit=unit, neighbours=3)
+    detector.fit(training)
+    known, clips = training.embeddings["embedding"], test["embedding"]
+    if unit == "clip":
+        known, clips = known.mean(1, keepdims=True), clips.mean(1, keepdims=True)
+    found = np.sort(pairwise_distances(clips.reshape(-1, 5), known.reshape(-1, 5), metric), axis=1)[:, :3]
+    per_piece = found.mean(1) if reduce == "mean" else found.sum(1)
+    np.testing.assert_allclose(detector.score(test), per_piece.reshape(3, -1).mean(1), rtol=1e-10)
+
+
+def test_fewer_clips_than_neighbours_and_vectors_of_zeros() -> None:
+    values = np.concatenate([bank(2).embeddings["embedding"], np.zeros((1, 4, 5))])
+    detector = Knn(neighbours=5)
+    detector.fit(Bank({"embedding": values}, np.full(3, "source"), np.full(3, "00")))
+    assert detector.score({"embedding": np.zeros((1, 5))}) == pytest.approx(1)
+    assert detector.score_bank()[2] == pytest.approx(1)
+
+
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     training = bank(20)
-    whole = CosineKnn()
+    whole = Knn(neighbours=10, unit="piece")
     whole.fit(training)
     expected = whole.score_bank()
-    monkeypatch.setattr("asdcli.detection.detectors.cosine_knn.BLOCK_BYTES", 1)
+    monkeypatch.setattr("asdcli.detection.detectors.knn.BLOCK_BYTES", 1)
     np.testing.assert_allclose(whole.score_bank(), expected, rtol=1e-12)

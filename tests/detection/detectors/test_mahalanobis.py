@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.covariance import LedoitWolf
+from sklearn.metrics import DistanceMetric
 
 from asdcli.detection.bank import Bank
-from asdcli.detection.detectors.embedding_mahalanobis import EmbeddingMahalanobis
+from asdcli.detection.detectors.mahalanobis import Mahalanobis
 from asdcli.errors import UserError
 
 
@@ -19,8 +22,12 @@ def vectors(clips: int, size: int, seed: int = 0) -> np.ndarray:
     return 3 + rng.standard_normal((clips, size)) @ rng.standard_normal((size, size)) * np.logspace(0, -2, size)
 
 
-def fitted(values: np.ndarray) -> EmbeddingMahalanobis:
-    detector = EmbeddingMahalanobis()
+SHRUNK = {"covariance": "ledoit_wolf", "squared": True}
+BOTH = [SHRUNK, {"covariance": "ridge", "squared": False}]
+
+
+def fitted(values: np.ndarray, params: dict[str, Any] = SHRUNK) -> Mahalanobis:
+    detector = Mahalanobis(**params)
     detector.fit(Bank({"embedding": values}, np.full(len(values), "source"), np.full(len(values), "00")))
     return detector
 
@@ -32,13 +39,30 @@ def test_the_covariance_is_shrunk_as_in_scikit_learn(clips: int, size: int) -> N
     np.testing.assert_allclose(fitted(training).score({"embedding": test}), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("params", BOTH, ids=["ledoit_wolf", "ridge"])
 @given(st.integers(3, 12), st.integers(1, 15), st.integers(0, 1000))
-def test_leaving_a_clip_out_is_fitting_without_it(clips: int, size: int, seed: int) -> None:
+def test_leaving_a_clip_out_is_fitting_without_it(params: dict[str, Any], clips: int, size: int, seed: int) -> None:
     training = vectors(clips, size, seed)
     expected = [
-        fitted(np.delete(training, clip, 0)).score({"embedding": training[clip : clip + 1]})[0] for clip in range(clips)
+        fitted(np.delete(training, clip, 0), params).score({"embedding": training[clip : clip + 1]})[0]
+        for clip in range(clips)
     ]
-    np.testing.assert_allclose(fitted(training).score_bank(), expected, rtol=1e-6)
+    np.testing.assert_allclose(fitted(training, params).score_bank(), expected, rtol=1e-6)
+
+
+def test_the_ridge_is_that_of_the_published_code() -> None:
+    """scikit-learn's distance, square root and all, with the sample covariance and 1e-6 on its diagonal."""
+    training, test = vectors(30, 4), vectors(7, 4, seed=1)
+    metric = DistanceMetric.get_metric("mahalanobis", V=np.cov(training.T) + 1e-6 * np.eye(4))
+    expected = metric.pairwise(test, training.mean(0)[None])[:, 0]
+    np.testing.assert_allclose(fitted(training, {}).score({"embedding": test}), expected, rtol=1e-8)
+
+
+def test_with_a_ridge_clips_that_do_not_vary_are_far_from_all_others() -> None:
+    alike = fitted(np.ones((5, 3)), {})
+    np.testing.assert_allclose(alike.score({"embedding": np.array([[1.0, 1.0, 3.0]])}), [2e3])
+    np.testing.assert_allclose(alike.score_bank(), 0.0, atol=1e-9)
+    assert fitted(np.ones((1, 3)), {}).score_bank() == 0
 
 
 def test_a_clip_is_the_mean_of_its_pieces() -> None:
