@@ -17,7 +17,7 @@ class LocalOutlierFactor:
     """Local outlier factor (Breunig et al. 2000) of a clip's mean embedding, by cosine distance; 1 is ordinary.
 
     MobileAnoNet (2023) takes four neighbours and scikit-learn's `novelty=True`: a new clip is compared with the bank
-    and changes nothing in it. scikit-learn has the factors of the bank's own clips too (`negative_outlier_factor_`), but
+    and changes nothing in it. scikit-learn has factors of the bank's own clips too (`negative_outlier_factor_`), but
     there each clip is among its neighbours' neighbours; `score_bank` gives what a fit without the clip would give it.
     Clips that are all alike, or one clip, have no surroundings to compare: every score is then finite, and 1 for a clip
     like them.
