@@ -23,7 +23,7 @@ from asdcli.nn.backbones import BACKBONES
 from asdcli.recipe.components import Component, build
 from asdcli.recipe.loading import load_recipe, recipe_names
 from asdcli.recipe.schema import Method
-from asdcli.training.labels import CLASS, LabelSet, LabelSets
+from asdcli.training.labels import CLASS, MACHINE, LabelSet, LabelSets
 from asdcli.training.precision import bfloat16_network
 from asdcli.training.seeds import generator
 from asdcli.training.tasks import TASKS
@@ -149,6 +149,11 @@ def _without_tf32(model: nn.Module, x: Tensor) -> Tensor:
 # --- losses -----------------------------------------------------------------------------------------------------------
 
 CLASSES, SIZE = 6, 128
+NAMES = tuple(map(str, range(CLASSES)))
+SETS = LabelSets(
+    {CLASS: LabelSet("section", NAMES), MACHINE: LabelSet("machine", NAMES)}
+    | {f"fan {name}": LabelSet("attribute", NAMES, "fan", name) for name in ("spd", "load")}
+)
 SETTINGS: dict[str, list[dict[str, Any]]] = {"arcface": [{"mixed": "two_label"}, {"mixed": "soft_label"}]}
 
 
@@ -171,8 +176,7 @@ def _loss(name: str, params: dict[str, Any], setting: Setting) -> list[Row]:
     if name == "layer_features":
         return [{"loss": title, "of the": "nothing to train", "verdict": "ok"}]
     torch.manual_seed(0)
-    sets = LabelSets({CLASS: LabelSet("section", tuple(map(str, range(CLASSES))))})
-    view = SimpleNamespace(labels=ViewLabels(sets, {}))
+    view = SimpleNamespace(labels=ViewLabels(SETS, {label: torch.empty(0) for label in SETS}))
     task: Task = build(TASKS, "task", Component.model_validate({"name": name, **params}), OneLayer(), view)
     exact = _value_and_gradients(task, CPU, torch.float64)
     rows = []
@@ -186,16 +190,21 @@ def _loss(name: str, params: dict[str, Any], setting: Setting) -> list[Row]:
     return rows
 
 
+def _classes(count: int, draw: torch.Generator) -> Tensor:
+    """Class numbers `[sets, count]`."""
+    return torch.randint(CLASSES, (len(SETS), count), generator=draw)
+
+
 def _value_and_gradients(task: Task, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
     """The loss of a batch of mixed examples, and the gradients of all weights; in bfloat16 as the loop has it."""
     draw, count = generator("bench"), 48
     half, wide = dtype == torch.bfloat16, torch.float64 if dtype == torch.float64 else torch.float32
     task = copy.deepcopy(task).to(device, wide)
     x = torch.randn(count, SIZE, generator=draw).to(device, wide)
-    label, other = torch.randint(CLASSES, (2, count), generator=draw).to(device)
+    labels, others = (dict(zip(SETS, _classes(count, draw).to(device), strict=True)) for _ in range(2))
     rate = torch.rand(count, generator=draw).to(device, wide)
     with bfloat16_network(task.model, device) if half else nullcontext():
-        batch = Batch({"x": x}, torch.arange(count), {CLASS: label}, Mixed(torch.arange(count), {CLASS: other}, rate))
+        batch = Batch({"x": x}, torch.arange(count), labels, Mixed(torch.arange(count), others, rate))
         loss = task(batch, draw)["loss"]
     loss.backward()
     gradients = [weight.grad.flatten() for weight in task.parameters() if weight.grad is not None]

@@ -34,15 +34,20 @@ UNMEASURED = {"validation": None, "patience": None, "keep": "last"}  # what a ph
 
 
 class Noise:
-    """Clips of noise as any view wants them; every hundredth is of the target domain, six classes come by turns."""
+    """Clips of noise as any view wants them; every hundredth is of the target domain, six classes come by turns, of two
+    machines with an attribute.
+    """
 
     def __init__(self, method: Method, clips: int) -> None:
         self.frontend = method.frontend
         self.seed = 0
-        columns = {name: ["train"] * clips for name in ("path", "machine", "split")}
+        columns = {name: ["train"] * clips for name in ("path", "split")}
+        columns["machine"] = [("fan", "pump")[row % 2] for row in range(clips)]
         columns["section"] = [f"{row % 6:02d}" for row in range(clips)]
         columns["domain"] = ["source" if row % 100 else "target" for row in range(clips)]
-        self.clips = ClipTable.from_columns(columns | {"label": [0] * clips, "attributes": [{}] * clips})
+        self.clips = ClipTable.from_columns(
+            columns | {"label": [0] * clips, "attributes": [{"spd": str(row % 3)} for row in range(clips)]}
+        )
         self.labels = label_sets(self.clips, ["section"])
 
     @cached_property

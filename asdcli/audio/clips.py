@@ -18,6 +18,7 @@ from asdcli.errors import UserError, reason, shown, unknown
 
 _SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 _HIDDEN = "noAttribute"
+NAME_TAIL = "name"  # the attribute that the tail of a clip's name is, in editions without tables (2021): not split
 _TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # of the direction of writing
 _NAMED = 3
 
@@ -32,7 +33,7 @@ class ClipTable:
     domain: np.ndarray  # source, target, or "" where it is unknown
     split: np.ndarray  # train, test, supplemental, excluded
     label: np.ndarray  # int8: 0 normal, 1 anomaly, -1 unknown
-    attributes: np.ndarray  # of dict[str, str]: {} where none are known
+    attributes: np.ndarray  # of dict[str, str]: {} where none are known; see NAME_TAIL
 
     def __len__(self) -> int:
         return len(self.path)
@@ -144,7 +145,9 @@ def _machine_rows(
                     continue
                 if clip.conflict:
                     conflicts.append(f"{shown(path)} ({clip.conflict})")
-                known = attributes.get(clip_stem(name), {}) if attributes else {}
+                known = attributes.get(clip_stem(name), {})
+                if clip.attributes and not edition.attributes:
+                    known = {NAME_TAIL: clip.attributes}
                 yield path, machine, clip.section, clip.domain, clip.split, clip.label, known
 
 

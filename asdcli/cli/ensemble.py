@@ -96,19 +96,19 @@ def ensemble(
             raise UserError("--system names a system of a recipe; folders have weights.", "--weight, or --weights FILE")
         edition, fused, systems = _fuse_given(output, folders, data, machine, choice, used_norm, out)
     else:
-        from asdcli.stages.systems import ensemble_folder, fuse_recipe, named_system
+        from asdcli.stages.systems import Wanted, ensemble_folder, everything, fuse_recipe, named_system
 
         selection = options.selection_of(
             output, recipe=recipe, data=data, machines=machine, members=member, set_name=set_name, seed=seed,
             device=device, profile=profile,
         )  # fmt: skip
-        detector = None
+        wanted: Wanted = everything
         if system is not None:
-            choice, of_system, detector = named_system(selection, system)
+            choice, of_system, wanted = named_system(selection, system)
             if norm is None and of_system != used_norm:
                 output.ui.say(f"Normalisation: {of_system} (as system {system} of the recipe says)")
                 used_norm = of_system
-        fused, systems = fuse_recipe(selection, choice, used_norm, out or ensemble_folder(selection, system), detector)
+        fused, systems = fuse_recipe(selection, choice, used_norm, out or ensemble_folder(selection, system), wanted)
         edition = selection.edition
     if not output.json(_document(fused, grid)):
         _draw(output, edition, fused, [folder.name for folder in systems], grid)

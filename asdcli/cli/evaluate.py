@@ -205,10 +205,13 @@ def _with_interval(value: float, ci95: tuple[float, float] | None, words: str = 
 
 
 def _draw_standings(output: Output, edition: Edition, standings: list[Standing]) -> None:
-    """All systems in one table, set by set, each beside the first."""
+    """All systems in one table, set by set, each beside the first; of three or more the best is marked."""
+    from asdcli.stages.evaluate import best_of
+
+    best = best_of(standings)
     rows = [
         (
-            f"{standing.system} (partial)" if standing.partial else standing.system,
+            standing.system + " (partial)" * standing.partial + " (best by test labels)" * (standing in best),
             standing.set_name,
             str(standing.seeds),
             _with_interval(standing.score.value, standing.score.ci95),

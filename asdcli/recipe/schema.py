@@ -107,15 +107,18 @@ class Method(Strict):
 
 
 class Fusion(Strict):
-    """How a system of the recipe is fused: weights of `member/detector` scores, or the `best` so many on the dev set.
+    """How a system of the recipe is fused: weights of `member/detector` scores, or the `best` so many of them.
 
-    With `best`, a `detector` narrows the choice to its scores, and `per: machine` chooses for each machine type.
-    `oracle` when test labels chose, as they do with `best`.
+    The best are chosen `by` their score on the dev set, whose labels that takes, or by the smallest domain gap of their
+    training scores (`scores/domain_gap.py`). A `member` and a `detector` narrow the choice to their scores, and
+    `per: machine` chooses for each machine type. `oracle` when test labels chose.
     """
 
     weights: dict[str, Weight] = Field(default_factory=dict)
     best: int | None = Field(None, ge=1)
+    by: Literal["labels", "domain_gap"] = "labels"
     per: Literal["all", "machine"] = "all"
+    member: str | None = None
     detector: str | None = None
     normalisation: Norm = "train"
     oracle: bool = False
@@ -124,12 +127,17 @@ class Fusion(Strict):
     def _check(self) -> Fusion:
         if bool(self.weights) == (self.best is not None):
             raise ValueError("a system has either weights or best")
-        if self.detector is not None and self.best is None:
-            raise ValueError("detector goes with best; weights name member/detector")
+        for narrowed in ("member", "detector"):
+            if getattr(self, narrowed) is not None and self.best is None:
+                raise ValueError(f"{narrowed} goes with best; weights name member/detector")
+        if self.by != "labels" and self.best is None:
+            raise ValueError("by goes with best; weights are given")
         if self.per == "machine" and self.best is None:
             raise ValueError("per goes with best; weights are the same for all machines")
-        if self.best is not None and not self.oracle:
+        if self.best is not None and self.by == "labels" and not self.oracle:
             raise ValueError("best is chosen with test labels and needs oracle: true")
+        if self.by != "labels" and self.oracle:
+            raise ValueError(f"by: {self.by} takes no test labels and is no oracle")
         return self
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -78,13 +78,15 @@ class Grid:
 
 @dataclass(frozen=True)
 class Best:
-    """Equal shares for so many systems: the best ones by their score on the development set.
+    """Equal shares for so many systems: the best ones by their score on the development set, which takes its labels, or
+    those with the smallest domain gap (`scores/domain_gap.py`), which takes none.
 
     With `per_machine` those of each machine as well.
     """
 
     count: int
     per_machine: bool = False
+    by: Literal["labels", "domain_gap"] = "labels"
 
 
 Choice = Shares | Grid | Best | None

@@ -18,9 +18,10 @@ from asdcli.errors import UserError
 from asdcli.recipe.schema import Norm
 from asdcli.scores.aligned import BY_TEST_CLIPS, Aligned, align
 from asdcli.scores.decisions import Decider, Rules
+from asdcli.scores.domain_gap import steadiest
 from asdcli.scores.folders import ScoreFolder
 from asdcli.scores.fuse import fuse
-from asdcli.scores.shares import FILE, Choice, Shares, choice_to_dict, read_shares, relative, write_shares
+from asdcli.scores.shares import FILE, Best, Choice, Shares, choice_to_dict, read_shares, relative, write_shares
 from asdcli.scores.weighing import Worth, equal_shares, weigh
 from asdcli.ui import Ui
 from asdcli.workspace.made import Made, digest
@@ -145,13 +146,15 @@ def _read(out: Path) -> Fused:
 def _weigh(
     ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], choice: Choice, norm: Norm, sets: Sequence[str]
 ) -> tuple[Shares, Worth | None, str]:
-    """Shares, their worth, and why there is none. A search needs labels; given shares do without."""
+    """Shares, their worth, and why there is none. A search needs labels; others do without."""
+    if isinstance(choice, Best) and choice.by == "domain_gap":
+        choice = steadiest(edition, folders, choice)
     if isinstance(choice, Shares | None):
         shares = choice or equal_shares([folder.name for folder in folders])
         if "dev" not in sets:
             return shares, None, ""
         try:
-            return *weigh(ui, edition, folders, norm, choice), ""
+            return *weigh(ui, edition, folders, norm, shares), ""
         except UserError as error:
             return shares, None, str(error)
     if "dev" not in sets:

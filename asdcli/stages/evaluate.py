@@ -61,6 +61,13 @@ class Standing:
         }
 
 
+def best_of(standings: list[Standing]) -> list[Standing]:
+    """The best system on each set that three or more have a whole score of; which it is, test labels tell."""
+    whole = [standing for standing in standings if not standing.partial and not math.isnan(standing.score.value)]
+    sets = [[one for one in whole if one.set_name == name] for name in dict.fromkeys(one.set_name for one in whole)]
+    return [max(some, key=lambda one: one.score.value) for some in sets if len(some) > 2]
+
+
 def run(
     workspace: Workspace,
     ui: Ui,

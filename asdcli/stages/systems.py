@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from asdcli.errors import unknown
+from asdcli.errors import UserError, unknown
 from asdcli.recipe.schema import Norm
 from asdcli.scores.decisions import Rules
 from asdcli.scores.folders import ScoreFolder, open_score_folder
@@ -29,12 +30,23 @@ def usable_members(selection: Selection) -> Selection:
     return selection
 
 
-def member_folders(selection: Selection, only: str | None = None) -> list[ScoreFolder]:
-    """Score folders of every selected member and detector, or of one detector, brought up to date first.
+Wanted = Callable[[str, str], bool]  # whether a fusion may take the scores of a member's detector
+
+
+def everything(member: str, detector: str) -> bool:
+    return True
+
+
+def member_folders(selection: Selection, wanted: Wanted = everything) -> list[ScoreFolder]:
+    """Score folders of every selected member and detector that is wanted, brought up to date first.
 
     Of a part of the data they hold that part alone: scores of the rest may lie on disk, but are not up to date.
     """
-    score.run(selection)
+    detectors = {
+        member: [name for name in selection.method(member, None).detectors if wanted(member, name)]
+        for member in selection.members
+    }
+    score.run(replace(selection, members=tuple(member for member, names in detectors.items() if names)))
     return [
         _narrowed(
             selection,
@@ -42,9 +54,8 @@ def member_folders(selection: Selection, only: str | None = None) -> list[ScoreF
                 selection.workspace, selection.ui, score.score_folder(selection, member, detector), selection.edition
             ),
         )
-        for member in selection.members
-        for detector in selection.method(member, None).detectors
-        if only in (None, detector)
+        for member, names in detectors.items()
+        for detector in names
     ]
 
 
@@ -111,26 +122,34 @@ def ensemble_folder(selection: Selection, system: str | None = None) -> Path:
     return selection.workspace.ensemble(ensemble.part_name(name, part)) / selection.edition.name
 
 
-def named_system(selection: Selection, name: str) -> tuple[Shares | Best, Norm, str | None]:
-    """How the shares of a system of the recipe are chosen, what normalises its scores, and the detector whose scores
-    alone it takes, if so.
-    """
+def named_system(selection: Selection, name: str) -> tuple[Shares | Best, Norm, Wanted]:
+    """How the shares of a system of the recipe are chosen, what normalises its scores, and which scores it takes."""
     systems = selection.recipe.header.systems
     if name not in systems:
         raise unknown(f"system of recipe {selection.recipe.name}", name, systems)
     system = systems[name]
     if system.best is not None:
-        return Best(system.best, system.per == "machine"), system.normalisation, system.detector
+        best = Best(system.best, system.per == "machine", system.by)
+        return (
+            best,
+            system.normalisation,
+            lambda member, detector: system.member in (None, member) and system.detector in (None, detector),
+        )
     suffix = f" seed_{selection.seed}" if selection.seed else ""
     shares = Shares({f"{key}{suffix}": share for key, share in system.weights.items()}, oracle=system.oracle)
-    return shares, system.normalisation, None
+    return shares, system.normalisation, lambda member, detector: f"{member}/{detector}" in system.weights
 
 
 def fuse_recipe(
-    selection: Selection, choice: Choice, norm: Norm, out: Path | None, only: str | None = None
+    selection: Selection, choice: Choice, norm: Norm, out: Path | None, wanted: Wanted = everything
 ) -> tuple[ensemble.Fused, list[ScoreFolder]]:
-    """Fuse the recipe's members, or one detector of theirs, into `out`, or where the recipe's ensemble lies."""
-    folders = member_folders(selection, only)
+    """Fuse the recipe's members, or what is wanted of them, into `out`, or where the recipe's ensemble lies."""
+    folders = member_folders(selection, wanted)
+    if not folders:
+        raise UserError(
+            f"Recipe {selection.recipe.name} has no scores for this system: no chosen member has a detector it takes.",
+            "--member narrows the choice; members and detectors: asd recipes show",
+        )
     place = out or ensemble_folder(selection)
     with selection.workspace.lock(place):
         rules = _rules(selection, folders)

@@ -96,6 +96,15 @@ def test_2020(tmp_path: Path) -> None:
     assert rows(clips, "section", "domain", "split", "label") == [("04", "", "test", 1), ("02", "", "train", 0)]
 
 
+def test_the_tail_of_a_name_is_an_attribute_where_the_edition_has_no_tables(tmp_path: Path) -> None:
+    """In 2021 training clips alone have one; from 2022 on the tables tell, and a clip that they leave out has none."""
+    names = [f"fan/train/section_00_source_train_normal_000{tail}.wav" for tail in ("0_strength_1_ambient", "1_", "2")]
+    clips, _ = scan_clips(tree(tmp_path / "2021", *names), load_edition("dcase2021"), "dev")
+    assert clips.attributes.tolist() == [{"name": "strength_1_ambient"}, {}, {}]
+    clips, _ = scan_clips(tree(tmp_path / "2022", *names), load_edition("dcase2022"), "dev")
+    assert clips.attributes.tolist() == [{}, {}, {}]
+
+
 def test_2021_has_a_folder_per_domain(tmp_path: Path) -> None:
     tree(
         tmp_path,

@@ -134,7 +134,7 @@ def test_the_recipe_keeps_the_way_its_ensemble_was_made(tree: Path) -> None:
     assert fused["system"].endswith("(oracle on dev)")
     assert fused["partial_score"] == pytest.approx(made["grid"], abs=1e-12)
     plain = json.loads(invoke("ensemble", "--system", "mse", *recipe))
-    assert plain["weights"] == {"ae/mse": 1.0, "ae/mahalanobis": 0.0}
+    assert plain["weights"] == {"ae/mse": 1.0}
 
 
 def test_the_threshold_of_the_recipe_decides_in_its_ensemble(tree: Path, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_what_a_kill_left_goes_though_the_run_is_fresh(asd, tree: Path) -> None:
         (folder / name).write_bytes(b"left")
     asd("train", "--root", tree, *FAN)
     assert sorted(path.name for path in folder.iterdir()) == [
-        *("log.jsonl", "made.json", "recipe.json", "run.json", "weights.safetensors"),
+        *("labels.json", "log.jsonl", "made.json", "recipe.json", "run.json", "weights.safetensors"),
     ]
 
 

@@ -101,9 +101,9 @@ def test_a_separability_that_does_not_exist_is_none(tmp_path: Path) -> None:
 
 
 def test_baseline_rows_of_reports_are_compared_beside_those_of_the_readmes(tmp_path: Path) -> None:
-    """Of 2021 with seven machines; of 2022 a table without machines, of which the official score is all there is."""
+    """Of 2021 with seven machines; of 2022 also one without machines, of which the official score is all there is."""
     rng = np.random.default_rng(0)
-    for name, machines in (("dcase2021", [2, 7]), ("dcase2022", [2, 0])):
+    for name, machines in (("dcase2021", [2, 7]), ("dcase2022", [2, 0, 7])):
         edition, workspace = load_edition(name), Workspace(tmp_path)
         folder = workspace.scores("baseline_mobilenetv2", name, "mobilenetv2", "log_odds", 0)
         for unit in units(edition, "dev"):

@@ -85,9 +85,7 @@ class WaveformPieces:
         if (places < 1).any():
             short = int(lengths.argmin())
             there = int(lengths[short]) // self.frontend.hop_length + 1
-            raise ValueError(
-                f"{self.clips.path[short]} has {there} frames, fewer than one piece of {frames}; frames: {there} cuts shorter ones"
-            )
+            raise ValueError(f"{self.clips.path[short]} has {there} frames, fewer than one piece of {frames} (frames)")
         self._drawn = None if redraw else [_draw(data.seed, n, per_clip, row) for row, n in enumerate(places.tolist())]
         counts = [per_clip] * len(rows) if self._drawn is None else [len(drawn) for drawn in self._drawn]
         self.clip = torch.arange(len(rows)).repeat_interleave(torch.tensor(counts, dtype=torch.int64))
