@@ -76,6 +76,11 @@ class Recipe:
                     f"{self.place('systems', name, 'detector')}: '{system.detector}' is no detector of this recipe."
                     f"{did_you_mean(system.detector, method.detectors)} Known: {', '.join(method.detectors)}."
                 )
+            if system.member is not None and system.member not in self.header.members:
+                raise UserError(
+                    f"{self.place('systems', name, 'member')}: '{system.member}' is no member of this recipe."
+                    f"{did_you_mean(system.member, self.header.members)} Known: {', '.join(self.header.members)}."
+                )
             for key in system.weights:
                 wanted, _, detector = key.partition("/")
                 if wanted not in self.header.members or (wanted == member and detector not in method.detectors):

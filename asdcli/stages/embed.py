@@ -152,14 +152,14 @@ def _embedded_parts(task: Task, view: View) -> Iterator[tuple[int, Embeddings]]:
     """The embeddings of a view's clips, as many at a time as the network sees at once; and how many clips are done."""
     import torch
 
-    from asdcli.training.tasks.task import EXAMPLES_BYTES
+    from asdcli.training.tasks.task import bytes_at_once
 
     gathered: list[torch.Tensor] = []
     with torch.inference_mode():
         for row in range(len(view.clips)):
             gathered.append(view.clip_examples(row))
-            bytes_of_next = gathered[-1].nbytes
-            if row + 1 < len(view.clips) and sum(one.nbytes for one in gathered) + bytes_of_next <= EXAMPLES_BYTES:
+            with_next = sum(one.nbytes for one in gathered) + gathered[-1].nbytes
+            if row + 1 < len(view.clips) and with_next <= bytes_at_once(gathered[-1].device):
                 continue
             made = task.embed(torch.cat(gathered), [len(examples) for examples in gathered])
             yield row + 1, {name: value.float().cpu().numpy() for name, value in made.items()}

@@ -339,6 +339,22 @@ def refused(folder: Path, **chosen: str) -> str:
             "'mze' is no detector of this recipe. Did you mean 'mse'? Known: mse, mahalanobis.",
         ),
         (
+            "{weights: {one/mse: 1.0, two/mahalanobis: 2.0}}",
+            "{best: 1, member: tow, oracle: true}",
+            "'tow' is no member of this recipe. Did you mean 'two'? Known: one, two.",
+        ),
+        (
+            "{weights: {one/mse: 1.0, two/mahalanobis: 2.0}}",
+            "{best: 1}",
+            "systems.best: best is chosen with test labels and needs oracle: true",
+        ),
+        (
+            "{weights: {one/mse: 1.0, two/mahalanobis: 2.0}}",
+            "{best: 1, by: domain_gap, oracle: true}",
+            "systems.best: by: domain_gap takes no test labels and is no oracle",
+        ),
+        ("2.0}}", "2.0}, by: domain_gap}", "systems.best: by goes with best; weights are given"),
+        (
             "2.0}}",
             "2.0}, detector: mse}",
             "systems.best: detector goes with best; weights name member/detector",

@@ -18,6 +18,7 @@ from asdcli.recipe.schema import Method
 from asdcli.training.checkpoint import Checkpoint
 from asdcli.training.tasks import TASKS
 from asdcli.training.tasks.arcface import ArcFaceClassification
+from asdcli.training.tasks.machine_conditions import MachineConditions
 
 VALIDATION = {"fraction": 0.25}
 EASY = toys.phase(epochs=3)
@@ -159,6 +160,36 @@ def test_the_arcface_ensemble_in_each_of_its_phases(tmp_path: Path, monkeypatch:
     pieces = toys.pieces(mixup_rate_max=0.5)
     whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", chosen, pieces))
     assert [entry["phase"] for entry in whole["log"]] == ["source"] * 3 + ["target"]
+    eager(monkeypatch)
+    for at in range(1, fuse.burnt, 2):
+        folder = tmp_path / str(at)
+        fuse.burnt, fuse.at = 0, at
+        with pytest.raises(StoppedError):
+            toys.train_all(folder, chosen, pieces)
+        fuse.at = math.inf
+        assert toys.same(result(folder, toys.train_all(folder, chosen, pieces)), whole), at
+
+
+def test_mobileanonet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Running averages of heads that saw few clips, places drawn once, a rate that falls from epoch to epoch."""
+    fuse = Fuse()
+
+    class Fused(MachineConditions):
+        def forward(self, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
+            fuse.burn()
+            return super().forward(batch, generator)
+
+    monkeypatch.setitem(TASKS, "machine_conditions", Fused)
+    monkeypatch.setitem(BACKBONES, "small", SmallNet)
+    recipe = load_recipe("mobileanonet").resolve(member="both").model_dump(mode="json")
+    recipe["phases"]["train"] |= {"epochs": 3, "batch_size": 7}
+    chosen = Method.model_validate(recipe | {"model": "small"})
+    known = ({"spd": "1"}, {"pat": "A"}, {"spd": "2"}, {"pat": "B"}, {})
+    data = toys.sounds([700] * 10, machines=("fan", "valve"), attributes=known)
+    pieces = toys.pieces(data, per_clip=2, redraw=False)
+    whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", chosen, pieces))
+    assert "accuracy fan spd" in whole["log"][0]
+    assert [entry["lr"] for entry in whole["log"]] == pytest.approx([0.001, 0.0008, 0.00064])
     eager(monkeypatch)
     for at in range(1, fuse.burnt, 2):
         folder = tmp_path / str(at)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from asdcli.errors import UserError
 from asdcli.training.views.view import Batch
 
-EXAMPLES_BYTES = 16 << 20  # of examples that a network sees at once when clips are embedded
+AT_ONCE = {"cpu": 2 << 20}  # bytes of examples that a network sees at once when clips are embedded: what caches hold
+AT_ONCE_ELSEWHERE = 64 << 20
 
 
 class Task(nn.Module):
@@ -43,9 +44,13 @@ class Task(nn.Module):
         raise NotImplementedError
 
     def outputs(self, examples: Tensor) -> Tensor:
-        """What the network makes of the examples, in parts that are small enough for any device."""
-        at_once = max(1, EXAMPLES_BYTES // (examples[0].numel() * examples.element_size()))
-        return torch.cat([self.model(part) for part in examples.split(at_once)])
+        """What the network makes of the examples, in parts of a size that suits the device."""
+        number = max(1, bytes_at_once(examples.device) // examples[0].nbytes)
+        return torch.cat([self.model(part) for part in examples.split(number)])
+
+
+def bytes_at_once(device: torch.device) -> int:
+    return AT_ONCE.get(device.type, AT_ONCE_ELSEWHERE)
 
 
 def clip_means(values: Tensor, counts: list[int]) -> Tensor:
