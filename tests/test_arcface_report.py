@@ -61,7 +61,7 @@ def test_what_phase_2_trains_in_each_reading_of_freezing_until_the_last_residual
     network = method.model.name
     with torch.device("meta"):
         model = build(BACKBONES, "model", method.model, (64, 32))
-    freeze(nn.ModuleDict({"model": model}), method.phases["target"].freeze)
+    freeze(nn.ModuleDict({"model": model}), ("*",), method.phases["target"].freeze)
     trains = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     expected = tuple(f"{part}." for part in (first[network], *AFTER[network]))
     assert trains == {name for name, _ in model.named_parameters() if name.startswith(expected)}

@@ -60,6 +60,7 @@ class Phase(Strict):
     optimizer: Component
     schedule: Component = Component(name="constant")
     precision: Literal["float32", "bfloat16"] = "float32"
+    train: tuple[str, ...] = ("*",)  # patterns of names; what none matches, and what `freeze` does, stays
     freeze: tuple[str, ...] = ()
     gradient_clip_norm: float | None = Field(None, gt=0)
     validation: Validation | None = None

@@ -67,13 +67,13 @@ class PhaseLoop:
         self.name, self.phase, self.task, self.view = name, phase, task, view
         self.seed, self.device, self.checkpoint, self.log = seed, device, checkpoint, log
         self.watch = watch
-        freeze(task, phase.freeze)
+        freeze(task, phase.train, phase.freeze)
         self.training, self.held_out = split_examples(view, phase, seed, name)
         self.sampler = build(SAMPLERS, "sampler", phase.sampler, view, self.training, phase.batch_size)
         if self.sampler.batches < 1:
             raise UserError(f"Phase {name} has too few examples ({len(self.training)}) for one batch.")
         self.total_steps = phase.steps or phase.epochs * self.sampler.batches
-        weights = [parameter for parameter in task.parameters() if parameter.requires_grad]
+        weights = [(name, parameter) for name, parameter in task.named_parameters() if parameter.requires_grad]
         if not weights:
             raise UserError(f"Phase {name} freezes every parameter; nothing is left to train.")
         self.optimizer = build(OPTIMIZERS, "optimizer", phase.optimizer, weights)

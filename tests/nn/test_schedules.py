@@ -6,8 +6,10 @@ import math
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from helpers import DATA
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,3 +117,19 @@ def test_an_update_of_several_batches_is_of_the_epoch_in_which_it_ends() -> None
 def test_a_step_that_is_none_is_the_users_error(params: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="schedule step: gamma is a factor up to 1 and epochs at least 1"):
         factors("step", 3, **params)
+
+
+def test_cosine_after_a_warm_up_in_epochs_is_that_of_vicreg() -> None:
+    """100 epochs of 6 steps, 10 of them to rise from 0 to 0.8, then down to 0.0008 (tests/data: losses.npz)."""
+    found = factors("cosine", 600, 6.0, warmup_epochs=10.0, from_zero=True, end=0.001)
+    golden = np.load(DATA / "losses.npz")["vicreg_lr_schedule_100ep_6steps"]
+    np.testing.assert_allclose(0.8 * np.array(found), golden, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", WITH_WARMUP)
+def test_a_warm_up_in_epochs_is_one_in_updates(name: str) -> None:
+    assert factors(name, 30, 4.0, warmup_epochs=2.0) == factors(name, 30, 4.0, warmup=8)
+    assert factors(name, 30, 2.5, warmup_epochs=2.0) == factors(name, 30, 2.5, warmup=5)
+    for wrong in ({"warmup_epochs": -1.0}, {"warmup": 3, "warmup_epochs": 1.0}):
+        with pytest.raises(UserError, match=f"schedule {name}: warmup"):
+            factors(name, 3, **wrong)

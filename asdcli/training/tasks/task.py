@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from asdcli.errors import UserError
+from asdcli.nn.optimizers import first_names
 from asdcli.training.views.view import Batch
 
 AT_ONCE = {"cpu": 2 << 20}  # bytes of examples that a network sees at once when clips are embedded: what caches hold
@@ -66,14 +67,18 @@ def carry_over(task: nn.Module, state: Mapping[str, Tensor]) -> None:
     )
 
 
-def freeze(task: nn.Module, patterns: tuple[str, ...]) -> None:
-    """Stop the gradient of every parameter whose name matches a pattern such as `model.encoder.*`."""
-    for pattern in patterns:
-        matched = [parameter for name, parameter in task.named_parameters() if fnmatch(name, pattern)]
-        if not matched:
-            names = ", ".join(name for name, _ in list(task.named_parameters())[:5])
-            raise UserError(f"freeze: no parameter is called '{pattern}'. The first names are: {names}, ...")
-        for parameter in matched:
+def freeze(task: nn.Module, train: tuple[str, ...], freeze: tuple[str, ...]) -> None:
+    """Stop the gradient of parameters whose name matches no pattern of `train`, such as `model.encoder.*`, or one of
+    `freeze`.
+    """
+    named = list(task.named_parameters())
+    for key, patterns in (("train", train), ("freeze", freeze)):
+        for pattern in patterns:
+            if not any(fnmatch(name, pattern) for name, _ in named):
+                raise UserError(f"{key}: no parameter is called '{pattern}'; {first_names(named)}")
+    for name, parameter in named:
+        is_trained = any(fnmatch(name, pattern) for pattern in train)
+        if not is_trained or any(fnmatch(name, pattern) for pattern in freeze):
             parameter.requires_grad_(False)
 
 

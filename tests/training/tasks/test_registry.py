@@ -152,13 +152,13 @@ def trainable(module: nn.Module) -> set[str]:
 )
 def test_patterns_name_what_is_frozen(patterns: tuple[str, ...], left: set[str]) -> None:
     module = Headed(2)
-    freeze(module, patterns)
+    freeze(module, ("*",), patterns)
     assert trainable(module) == left
 
 
 def test_a_pattern_without_a_parameter_is_refused() -> None:
-    with pytest.raises(UserError, match=r"no parameter is called 'body\.\*'. The first names are: model\.0\.weight, "):
-        freeze(Headed(2), ("body.*",))
+    with pytest.raises(UserError, match=r"no parameter is called 'body\.\*'; the first names are: model\.0\.weight, "):
+        freeze(Headed(2), ("*",), ("body.*",))
 
 
 def test_training_mode_leaves_frozen_parts_in_evaluation() -> None:
@@ -168,7 +168,7 @@ def test_training_mode_leaves_frozen_parts_in_evaluation() -> None:
             "partly": nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Dropout()),
         }
     )
-    freeze(module, ("frozen.*", "partly.1.*"))
+    freeze(module, ("*",), ("frozen.*", "partly.1.*"))
     module.eval()
     train_mode(module)
     modes = {name: part.training for name, part in module.named_modules() if name.count(".") == 1}
