@@ -11,8 +11,8 @@ from asdcli.nn.backbones import BACKBONES
 from asdcli.recipe.components import build, check
 from asdcli.recipe.loading import load_recipe
 from asdcli.recipe.schema import Method
+from asdcli.training.augments import AUGMENTS
 from asdcli.training.tasks.task import freeze
-from asdcli.training.views import VIEWS
 
 RECIPE = load_recipe("arcface_ensemble")
 
@@ -25,8 +25,11 @@ def settings(member: str, profile: str = "full") -> Method:
 def test_edges_are_mirrored_and_clips_are_mixed_with_source_clips_of_other_sections(member: str) -> None:
     method = settings(member)
     assert check(FRONTENDS, "front end", method.frontend)["pad_mode"] == "reflect"
-    view = check(VIEWS, "view", method.view)
-    assert (view["mixup_rate_max"], view["mixup_partners"]) == (0.5, "source")
+    for phase in method.phases.values():
+        (component,) = phase.augment
+        mixup = check(AUGMENTS, "augment", component)
+        assert (component.name, mixup["place"], mixup["law"], mixup["largest"]) == ("mixup", "waveform", "uniform", 0.5)
+        assert (mixup["partners"], mixup["from_domain"]) == ("another_class", "source")
     assert method.labels[0] == "section"
     assert (method.phases["source"].clips, method.phases["target"].sampler.name) == ("source", "one_from_target")
 

@@ -53,6 +53,7 @@ class Phase(Strict):
     clips: Literal["all", "source", "target"] = "all"
     needs: Literal["target"] | None = None  # left out where no training clip is of that domain
     sampler: Component = Component(name="shuffle")
+    augment: tuple[Component, ...] = ()
     epochs: int | None = Field(None, ge=1)
     steps: int | None = Field(None, ge=0)  # 0: the weights stay as they start
     batch_size: int = Field(ge=1)

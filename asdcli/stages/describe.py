@@ -23,6 +23,8 @@ def named(method: Method) -> Iterator[tuple[tuple[str, ...], str, Component]]:
         yield ("phases", name, "sampler"), "sampler", phase.sampler
         yield ("phases", name, "optimizer"), "optimizer", phase.optimizer
         yield ("phases", name, "schedule"), "schedule", phase.schedule
+        for number, augment in enumerate(phase.augment):
+            yield ("phases", name, "augment", str(number)), "augment", augment
     for name, detector in method.detectors.items():
         yield ("detectors", name), "detector", detector
 
@@ -35,6 +37,7 @@ def components(method: Method) -> Iterator[tuple[tuple[str, ...], Registry, str,
     from asdcli.nn.backbones import BACKBONES
     from asdcli.nn.optimizers import OPTIMIZERS
     from asdcli.nn.schedules import SCHEDULES
+    from asdcli.training.augments import AUGMENTS
     from asdcli.training.samplers import SAMPLERS
     from asdcli.training.tasks import TASKS
     from asdcli.training.views import VIEWS
@@ -48,6 +51,7 @@ def components(method: Method) -> Iterator[tuple[tuple[str, ...], Registry, str,
         "sampler": SAMPLERS,
         "optimizer": OPTIMIZERS,
         "schedule": SCHEDULES,
+        "augment": AUGMENTS,
         "detector": DETECTORS,
     }
     for path, kind, component in named(method):
@@ -112,9 +116,9 @@ def resolved(method: Method) -> dict[str, Any]:
     """
     document = method.model_dump(mode="json")
     for path, registry, kind, component in components(method):
-        place = document
+        place: Any = document
         for key in path:
-            place = place[key]
+            place = place[int(key)] if isinstance(place, list) else place[key]
         if component.plugin is None:
             place |= check(registry, kind, component)
     return document

@@ -11,6 +11,7 @@ import math
 import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from asdcli.nn.optimizers import OPTIMIZERS
 from asdcli.nn.schedules import SCHEDULES
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Phase
+from asdcli.training.augments import AUGMENTS, Make
 from asdcli.training.checkpoint import Checkpoint, RunLog
 from asdcli.training.precision import bfloat16_network
 from asdcli.training.samplers import SAMPLERS
@@ -72,6 +74,7 @@ class PhaseLoop:
         self.sampler = build(SAMPLERS, "sampler", phase.sampler, view, self.training, phase.batch_size)
         if self.sampler.batches < 1:
             raise UserError(f"Phase {name} has too few examples ({len(self.training)}) for one batch.")
+        self.augments = [build(AUGMENTS, "augment", component, view) for component in phase.augment]
         self.total_steps = phase.steps or phase.epochs * self.sampler.batches
         weights = [(name, parameter) for name, parameter in task.named_parameters() if parameter.requires_grad]
         if not weights:
@@ -122,7 +125,7 @@ class PhaseLoop:
         """
         phase = self.phase
         seed_layers(self.device, self.seed, self.name, "step", self.at.step)
-        batch = self.view.batch(examples, generator(self.seed, self.name, "batch", self.at.step), self.training)
+        batch = self._batch(examples, generator(self.seed, self.name, "batch", self.at.step), self.training)
         try:
             losses = self._forward(batch, self.at.step)
         except ValueError as error:
@@ -143,6 +146,13 @@ class PhaseLoop:
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
         return {name: _sum_and_count(value.detach().double(), len(examples)) for name, value in losses.items()}
+
+    def _batch(self, examples: Tensor, draw: torch.Generator, among: Tensor) -> Batch:
+        """The examples as the phase augments them. among: those that may be mixed in."""
+        make: Make = self.view.batch
+        for augment in self.augments:
+            make = partial(augment, make, among)
+        return make(examples, draw)
 
     def _forward(self, batch: Batch, step: int) -> dict[str, Tensor]:
         half = self.phase.precision == "bfloat16" and self.device.type == "cuda"
@@ -181,7 +191,7 @@ class PhaseLoop:
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for index, examples in enumerate(self.held_out.split(self.phase.batch_size)):
             seed_layers(self.device, self.seed, self.name, "validation", index)
-            batch = self.view.batch(examples, generator(self.seed, self.name, "validation", index), self.held_out)
+            batch = self._batch(examples, generator(self.seed, self.name, "validation", index), self.held_out)
             total += self._forward(batch, index)["loss"].double() * len(examples)
         return float(total) / len(self.held_out)
 

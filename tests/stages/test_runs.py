@@ -89,7 +89,7 @@ def test_watching_and_cutting_for_embeddings_do_not_train_again(tree: Path, tmp_
     assert "pieces: 10" in text
     path.write_text(text.replace("pieces: 10", "pieces: 7"))
     assert parts(chosen(tree, **given)) == before
-    path.write_text(text.replace("mixup_rate_max: 0.5", "mixup_rate_max: 0.4"))
+    path.write_text(text.replace("largest: 0.5", "largest: 0.4"))
     assert {name for name, value in parts(chosen(tree, **given)).items() if value != before[name]} == {"recipe"}
 
 

@@ -7,6 +7,7 @@ products and indexing do not, so that this is less than a run on a GPU.
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from helpers import REPOSITORY
 
 from asdcli.recipe.components import build
 from asdcli.recipe.loading import load_recipe, recipe_names
-from asdcli.recipe.schema import Method
+from asdcli.recipe.schema import Method, Phase
+from asdcli.training.augments import AUGMENTS, Make
 from asdcli.training.run import build_task
 from asdcli.training.seeds import generator
 from asdcli.training.tasks import layer_features, reconstruction
@@ -40,7 +42,7 @@ def test_all_that_a_recipe_computes_is_on_the_device(recipe: str, monkeypatch: p
     for name, phase in method.phases.items():
         task = build_task(method, name, view, META, seed=0)
         if phase.steps != 0:
-            check_training(task, view)
+            check_training(task, view, phase)
     check_embedding(method, task, view)
 
 
@@ -50,10 +52,13 @@ def no_moments(view: View, *, per_feature: bool) -> tuple[torch.Tensor, torch.Te
     return mean, mean + 1
 
 
-def check_training(task: Task, view: View) -> None:
-    batch = view.batch(torch.arange(4), generator("batch"))
+def check_training(task: Task, view: View, phase: Phase) -> None:
+    make: Make = view.batch
+    for component in phase.augment:
+        make = partial(build(AUGMENTS, "augment", component, view), make, torch.arange(7))
+    batch = make(torch.arange(4), generator("batch"))
     mixed = [*batch.mixed.labels.values(), batch.mixed.rate] if batch.mixed else []
-    assert all(part.device == META for part in (batch.x, *batch.labels.values(), *mixed))
+    assert all(part.device == META for part in (*batch.inputs.values(), *batch.labels.values(), *mixed))
     losses = task(batch, generator("task"))
     assert all(loss.device == META for loss in losses.values())
     losses["loss"].backward()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from asdcli.errors import UserError, WorkError
 from asdcli.nn.backbones import BACKBONES
+from asdcli.training.augments import AUGMENTS
 from asdcli.training.loop import CHECK_EVERY
 from asdcli.training.seeds import generator
 from asdcli.training.tasks import TASKS
@@ -295,9 +296,14 @@ def test_a_phase_mixes_its_own_examples_and_no_others(tmp_path: Path, monkeypatc
     """What is held out is not trained on by being mixed in, and a phase on one domain hears nothing of the other."""
     data = toys.clips([2] * 12, domains=["source", "source", "target"] * 4)
     view, asked = toys.view(data), []
-    plain = view.batch
-    monkeypatch.setattr(view, "batch", lambda *given: asked.append(given[2]) or plain(*given))
-    one = toys.loop(tmp_path, toys.phase(clips="source", epochs=1, validation={"fraction": 0.25}), toys.task(), view)
+
+    def noting(make: Any, among: Tensor, examples: Tensor, draw: torch.Generator) -> Batch:
+        asked.append(among)
+        return make(examples, draw)
+
+    monkeypatch.setitem(AUGMENTS, "noting", lambda view: noting)
+    phase = toys.phase(clips="source", epochs=1, validation={"fraction": 0.25}, augment=["noting"])
+    one = toys.loop(tmp_path, phase, toys.task(), view)
     one.run(Progress())
     sets = {tuple(among.tolist()) for among in asked}
     training, held_out = (set(part.tolist()) for part in (one.training, one.held_out))

@@ -48,7 +48,7 @@ class Given(nn.Module):
 
 
 def classifier(task: type[Task], **params: object) -> tuple[Task, View]:
-    view = toys.pieces(mixup_rate_max=0.5)
+    view = toys.pieces()
     torch.manual_seed(0)
     return task(Flat(view.input_shape, 16), view, **params), view  # type: ignore[call-arg]
 
@@ -75,7 +75,7 @@ def gradients(task: Task) -> dict[str, Tensor]:
 @pytest.mark.parametrize("name", TASKS)
 def test_a_loss_is_computed_in_float32_from_what_the_network_made_in_bfloat16(name: str) -> None:
     task, view = TASKS[name]()
-    batch = view.batch(torch.arange(8), generator("test"))
+    batch = toys.mixed_batch(view, torch.arange(8))
     other = copy.deepcopy(task)
     with bfloat16_network(task.model, toys.CPU):
         found = task(batch, generator("test"))
@@ -114,7 +114,7 @@ def test_the_network_is_as_before_afterwards_also_after_an_error() -> None:
 def test_a_small_step_in_bfloat16_is_near_one_in_float32() -> None:
     """The gradients of the network's own weights arrive, in float32, and point the same way."""
     task, view = classifier(ArcFaceClassification)
-    batch, plain = view.batch(torch.arange(24), generator("test")), copy.deepcopy(task)
+    batch, plain = toys.mixed_batch(view, torch.arange(24)), copy.deepcopy(task)
     with bfloat16_network(task.model, toys.CPU):
         task(batch, generator("test"))["loss"].backward()
     plain(batch, generator("test"))["loss"].backward()

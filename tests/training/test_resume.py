@@ -157,7 +157,7 @@ def test_the_arcface_ensemble_in_each_of_its_phases(tmp_path: Path, monkeypatch:
     for name, changes in overlay.items():
         recipe["phases"][name] |= changes
     chosen = Method.model_validate(recipe | {"model": "small"})
-    pieces = toys.pieces(mixup_rate_max=0.5)
+    pieces = toys.pieces()
     whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", chosen, pieces))
     assert [entry["phase"] for entry in whole["log"]] == ["source"] * 3 + ["target"]
     eager(monkeypatch)

@@ -16,14 +16,16 @@ from asdcli.audio.clips import ClipTable
 from asdcli.audio.features import Features
 from asdcli.recipe.components import Component
 from asdcli.recipe.schema import Method, Phase
+from asdcli.training.augments.mixup import Mixup
 from asdcli.training.checkpoint import Checkpoint, RunLog
 from asdcli.training.labels import CLASS, LabelSets, label_sets
 from asdcli.training.loop import PhaseLoop
 from asdcli.training.run import train
+from asdcli.training.seeds import generator
 from asdcli.training.tasks.reconstruction import Reconstruction
 from asdcli.training.tasks.task import Task
 from asdcli.training.views.frame_windows import FrameWindows
-from asdcli.training.views.view import Mixed, View
+from asdcli.training.views.view import Batch, Mixed, View
 from asdcli.training.views.waveform_pieces import WaveformPieces
 from asdcli.ui import Progress, Ui
 
@@ -216,6 +218,13 @@ def train_all(
 def embedded(task: Task, examples: Tensor) -> dict[str, Tensor]:
     """What a task makes of one clip, from all of its examples."""
     return {name: values[0] for name, values in task.embed(examples, [len(examples)]).items()}
+
+
+def mixed_batch(view: View, examples: Tensor) -> Batch:
+    """Examples of a view, with others of another class mixed in where it has waveforms."""
+    if not getattr(view, "mixes_waveforms", False):
+        return view.batch(examples, generator("test"))
+    return Mixup(view)(view.batch, torch.arange(len(view.clip)), examples, generator("test"))
 
 
 def mixed(label: Tensor, rate: Tensor) -> Mixed:

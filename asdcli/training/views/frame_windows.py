@@ -10,7 +10,7 @@ from torch import Tensor
 
 from asdcli.audio.clips import places
 from asdcli.audio.features import Features
-from asdcli.training.views.view import Batch, FeatureData, ViewLabels
+from asdcli.training.views.view import Batch, FeatureData, Mix, ViewLabels
 
 
 class FrameWindows:
@@ -68,7 +68,7 @@ class FrameWindows:
         """`(frames, features)` of one example."""
         return frames, frontend.n_features
 
-    def batch(self, examples: Tensor, generator: torch.Generator, among: Tensor | None = None) -> Batch:
+    def batch(self, examples: Tensor, generator: torch.Generator, mix: Mix | None = None) -> Batch:
         """The windows with these numbers; `generator` is for views that crop or augment."""
         x = self._gather(self._starts[examples.to(self._starts.device)])
         clip = self.clip[examples]

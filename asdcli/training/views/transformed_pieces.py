@@ -15,7 +15,7 @@ from asdcli.audio.frontends.pieces import mean_std
 from asdcli.recipe.components import build, check
 from asdcli.training.labels import CLASS, LabelSet, LabelSets
 from asdcli.training.views.clip_waveforms import ClipWaveforms, PieceCut, WaveformData
-from asdcli.training.views.view import Batch, ViewLabels
+from asdcli.training.views.view import Batch, Mix, ViewLabels
 
 
 class TransformedPieces:
@@ -84,7 +84,7 @@ class TransformedPieces:
             raise ValueError(f"it transforms what the front end logmel hears, not {type(frontend).__name__}")
         return frontend.n_features, frames
 
-    def batch(self, examples: Tensor, generator: torch.Generator, among: Tensor | None = None) -> Batch:
+    def batch(self, examples: Tensor, generator: torch.Generator, mix: Mix | None = None) -> Batch:
         """One piece of each clip, at a random place and transformed at random; the label is the transformation."""
         label = torch.randint(len(self.transformations), (len(examples),), generator=generator)
         place = torch.rand(len(examples), generator=generator, dtype=torch.float64)

@@ -15,6 +15,14 @@ from asdcli.training.labels import CLASS, LabelSet, LabelSets
 
 
 @dataclass(frozen=True)
+class Mix:
+    """Who is mixed with whom: an example for each of a batch, `[batch]`, and its share of the sum, `[batch]`; CPU."""
+
+    partner: Tensor
+    rate: Tensor
+
+
+@dataclass(frozen=True)
 class Mixed:
     """What was mixed into the examples of a batch.
 
@@ -112,8 +120,10 @@ class View(Protocol):
     labels: ViewLabels
     input_shape: tuple[int, ...]
 
-    def batch(self, examples: Tensor, generator: torch.Generator, among: Tensor | None = None) -> Batch:
-        """The examples with these numbers. among: those that may be mixed in, `[examples]`; left out, all."""
+    def batch(self, examples: Tensor, generator: torch.Generator, mix: Mix | None = None) -> Batch:
+        """The examples with these numbers. mix: what is mixed into their waveforms, for views that say
+        `mixes_waveforms = True`.
+        """
         ...
 
     def clip_examples(self, row: int) -> Tensor: ...

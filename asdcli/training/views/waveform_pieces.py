@@ -11,10 +11,9 @@ from torch import Tensor
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.frontends.pieces import mean_std, min_max
 from asdcli.recipe.components import build
-from asdcli.training.labels import CLASS
 from asdcli.training.seeds import generator as seeded
 from asdcli.training.views.clip_waveforms import ClipWaveforms, PieceCut, WaveformData, need_centred_frames
-from asdcli.training.views.view import Batch, Mixed, ViewLabels
+from asdcli.training.views.view import Batch, Mix, Mixed, ViewLabels
 
 NORMALISE = {"mean_std": mean_std, "min_max": min_max, "none": lambda pieces: pieces}
 
@@ -22,8 +21,8 @@ NORMALISE = {"mean_std": mean_std, "min_max": min_max, "none": lambda pieces: pi
 class WaveformPieces:
     """Pieces of `frames` spectrogram frames, `[batch, features, frames]`; `per_clip` examples of each clip.
 
-    All chosen clips lie on the device as samples. In training a piece is cut at random and may be mixed with a clip of
-    another class; only the samples under the piece are transformed, not the whole clip. To embed, a clip is cut into
+    All chosen clips lie on the device as samples. In training a piece is cut at random; only the samples under it are
+    transformed, not the whole clip. To embed, a clip is cut into
     `pieces` pieces at even distances, or at every `embed_hop`-th frame.
 
     Args:
@@ -40,12 +39,10 @@ class WaveformPieces:
             always does.
         pool: neighbouring features averaged into one: 2 makes 512 of 1024 frequency bins.
         normalise: of each piece by its own values: mean and standard deviation, minimum and maximum, or not.
-        mixup_rate_max: share r ~ U[0, mixup_rate_max) of a clip of another class, x = (1 - r) x_a + r x_b; 0 for none.
-        mixup_partners: which of the phase's own clips of another class are mixed in: any, or those of the source domain
-            only, so that a target clip never is (Zhou 2021, phase 2). Clips of unknown domain count as source.
     """
 
     needs_features = False
+    mixes_waveforms = True
     embedding_options = ("pieces", "embed_hop", "embed_last")
 
     def __init__(
@@ -62,22 +59,16 @@ class WaveformPieces:
         embed_last: bool = True,
         pool: int = 1,
         normalise: Literal["mean_std", "min_max", "none"] = "mean_std",
-        mixup_rate_max: float = 0.0,
-        mixup_partners: Literal["any", "source"] = "any",
     ) -> None:
         if min(frames, per_clip, pieces, pool, embed_hop or 1) < 1:
             raise ValueError("frames, per_clip, pieces, embed_hop and pool must be at least 1")
-        if not 0 <= mixup_rate_max <= 1:
-            raise ValueError(f"mixup_rate_max is a share between 0 and 1, not {mixup_rate_max}")
         self.frontend = build(FRONTENDS, "front end", data.frontend).to(device).eval()
         self.input_shape = self.shape(self.frontend, frames=frames, pool=pool)
         self.frames, self.pieces, self.pool = frames, pieces, pool
         self._embed_hop, self._embed_last = embed_hop, embed_last
-        self.normalise, self.mixup_rate_max = NORMALISE[normalise], mixup_rate_max
+        self.normalise = NORMALISE[normalise]
         self.clips = data.clips.select(rows)
         self.labels = ViewLabels.of_clips(data.labels, self.clips)
-        is_target = torch.from_numpy(self.clips.domain == "target")
-        self._may_be_partner = ~is_target if mixup_partners == "source" else torch.ones(len(rows), dtype=torch.bool)
         self._waveforms = ClipWaveforms(data, rows, device)
         self._cut = PieceCut(self.frontend, frames, device)
         lengths = self._waveforms.lengths
@@ -97,19 +88,17 @@ class WaveformPieces:
         need_centred_frames(frontend)
         return frontend.n_features // pool, frames
 
-    def batch(self, examples: Tensor, generator: torch.Generator, among: Tensor | None = None) -> Batch:
-        """One piece of each example's clip, mixed if the view mixes."""
+    def batch(self, examples: Tensor, generator: torch.Generator, mix: Mix | None = None) -> Batch:
+        """One piece of each example's clip. Of a partner that is mixed in, the piece that begins at the same frame."""
         rows = self.clip[examples]
         first = self._random_frames(rows, generator) if self._first is None else self._first[examples]
-        wave = self._segments(rows, first)
-        device, mixed = wave.device, None
-        if self.mixup_rate_max > 0:
-            partner = self._partners(rows, generator, self.clip if among is None else self.clip[among])
-            rate = self.mixup_rate_max * torch.rand(len(examples), generator=generator)
-            rate[partner == rows] = 0
+        wave, mixed = self._segments(rows, first), None
+        device = wave.device
+        if mix is not None:
+            partner, rate = self.clip[mix.partner], mix.rate.to(device)
             other = self._segments(partner, torch.minimum(first, self._last_frames(partner)))
-            wave = torch.lerp(wave, other, rate.to(device)[:, None])
-            mixed = Mixed(partner, self.labels.of(partner, device), rate.to(device))
+            wave = torch.lerp(wave, other, rate[:, None])
+            mixed = Mixed(partner, self.labels.of(partner, device), rate)
         return Batch({"pieces": self._finish(self._cut(wave))}, rows, self.labels.of(rows, device), mixed)
 
     @torch.no_grad()
@@ -137,24 +126,6 @@ class WaveformPieces:
         """A first frame for each clip, uniform over all that leave a whole piece."""
         count = self._last_frames(rows) + 1
         return (torch.rand(len(rows), generator=generator, dtype=torch.float64) * count).long()
-
-    def _partners(self, rows: Tensor, generator: torch.Generator, among: Tensor) -> Tensor:
-        """For each clip, one of these of another class that may be a partner: classes in proportion to their clips.
-        Where there is none, the clip itself.
-        """
-        labels = self.labels[CLASS]
-        among = among[self._may_be_partner[among]]
-        if not len(among):
-            return rows
-        order = among[torch.argsort(labels[among], stable=True)]
-        sizes = torch.bincount(labels[among], minlength=int(labels.max()) + 1)
-        ends = torch.cumsum(sizes, 0)
-        label = labels[rows]
-        others = len(order) - sizes[label]
-        drawn = (torch.rand(len(rows), generator=generator, dtype=torch.float64) * others).long()
-        # Positions in class order, with the clip's own class cut out.
-        places = drawn + torch.where(drawn >= ends[label] - sizes[label], sizes[label], 0)
-        return torch.where(others > 0, order[places.clamp(max=len(order) - 1)], rows)
 
     def _segments(self, rows: Tensor, first: Tensor) -> Tensor:
         """Samples under pieces that begin at the frames `first`: `[batch, samples]`."""

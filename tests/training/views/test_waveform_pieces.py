@@ -8,19 +8,14 @@ import numpy as np
 import pytest
 import torch
 import toys
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from asdcli.audio.clips import ClipTable
 from asdcli.audio.frontends.pieces import mean_std
 from asdcli.errors import UserError
 from asdcli.recipe.components import Component, build
 from asdcli.training.labels import CLASS
 from asdcli.training.seeds import generator
 from asdcli.training.views import VIEWS
-
-MIXING = toys.pieces(mixup_rate_max=0.5)
-FROM_SOURCE = toys.pieces(mixup_rate_max=0.5, mixup_partners="source")
+from asdcli.training.views.view import Mix
 
 
 def spectrogram(view: object, data: toys.Sounds, row: int) -> torch.Tensor:
@@ -104,80 +99,14 @@ def test_pooling_averages_neighbouring_features() -> None:
     torch.testing.assert_close(pooled.clip_examples(0), (fine[:, 0:-1:2] + fine[:, 1::2]) / 2)
 
 
-def test_mixing_takes_a_share_below_the_maximum_from_another_class() -> None:
-    view = toys.pieces(mixup_rate_max=0.5)
-    rates = []
-    for step in range(20):
-        batch = view.batch(torch.arange(24), generator(step))
-        assert batch.mixed is not None
-        assert (batch.label != batch.mixed.labels[CLASS]).all()
-        rates += batch.mixed.rate.tolist()
-    assert 0 <= min(rates) < 0.05
-    assert 0.45 < max(rates) < 0.5
-
-
-def test_partners_are_drawn_from_all_other_clips() -> None:
-    view = toys.pieces(toys.sounds([700] * 6), mixup_rate_max=0.5)
-    drawn = {int(view._partners(torch.tensor([2]), generator(step), view.clip)[0]) for step in range(200)}
-    assert drawn == {1, 3, 5}
-
-
-@settings(max_examples=40)
-@given(st.sets(st.integers(0, 23), min_size=1), st.integers(0, 1000))
-def test_only_a_phases_own_examples_are_mixed_in(own: set[int], seed: int) -> None:
-    """Not those of another domain, which are for another phase, nor those held out to measure."""
-    view, among = MIXING, torch.tensor(sorted(own))
-    partners = view._partners(among, generator(seed), among)
-    assert set(partners.tolist()) <= own
-    lonely = torch.tensor(len(view.labels[CLASS][among].unique()) == 1).expand(len(among))
-    assert ((view.labels[CLASS][partners] != view.labels[CLASS][among]) | lonely).all()
-    batch = view.batch(among, generator(seed), among)
-    assert batch.mixed is not None
-    assert (batch.mixed.rate[lonely] == 0).all()
-
-
-@settings(max_examples=40)
-@given(st.sets(st.integers(0, 23), min_size=1), st.integers(0, 1000))
-def test_partners_may_be_source_clips_of_other_classes_alone(own: set[int], seed: int) -> None:
-    """Of the phase's own examples; where they hold no such clip, nothing is mixed in."""
-    view, among = FROM_SOURCE, torch.tensor(sorted(own))
-    partners = view._partners(among, generator(seed), among)
-    source = {row for row in own if view.clips.domain[row] == "source"}
-    for row, partner in zip(among.tolist(), partners.tolist(), strict=True):
-        allowed = {other for other in source if view.labels[CLASS][other] != view.labels[CLASS][row]}
-        assert partner in (allowed or {row})
-    batch = view.batch(among, generator(seed), among)
-    assert batch.mixed is not None
-    assert (batch.mixed.rate[partners == among] == 0).all()
-
-
-def test_every_source_clip_of_another_class_is_a_partner_and_unknown_domains_count_as_source() -> None:
-    data = toys.sounds([700] * 8)  # sections 00 and 01 by turns; two source clips, two target clips, and so on
-    columns = {name: getattr(data.clips, name) for name in ("path", "machine", "section", "split", "label")}
-    domains = [*data.clips.domain[:4], "", "", "target", "target"]
-    clips = ClipTable.from_columns({**columns, "domain": domains, "attributes": [{}] * 8})
-    view = toys.pieces(replace(data, clips=clips), mixup_rate_max=0.5, mixup_partners="source")
-    of_target = torch.tensor([2])
-    drawn = {int(view._partners(of_target, generator(step), view.clip)[0]) for step in range(200)}
-    assert drawn == {1, 5}
-
-
-def test_in_a_phase_on_source_clips_the_rule_of_partners_changes_nothing() -> None:
-    own = torch.from_numpy(np.flatnonzero(MIXING.clips.domain == "source"))
-    for step in range(5):
-        one, other = (view.batch(own, generator(step), own) for view in (MIXING, FROM_SOURCE))
-        assert one.mixed is not None
-        assert other.mixed is not None
-        assert toys.same([one.x, one.mixed.clip, one.mixed.rate], [other.x, other.mixed.clip, other.mixed.rate])
-
-
 def test_a_mixed_piece_is_the_spectrogram_of_the_mixed_waveforms() -> None:
     data = toys.sounds([8 * 32 - 1, 8 * 32 - 1])  # exactly one piece long: no choice of crop is left
-    view = toys.pieces(data, normalise="none", mixup_rate_max=1.0)
-    batch = view.batch(torch.tensor([0]), generator(0))
+    view = toys.pieces(data, normalise="none")
+    batch = view.batch(torch.tensor([0]), generator(0), Mix(torch.tensor([1]), torch.tensor([0.3])))
     assert batch.mixed is not None
-    mixed = torch.lerp(*(torch.from_numpy(s).float() / 32768 for s in data.samples), batch.mixed.rate[0])
+    mixed = torch.lerp(*(torch.from_numpy(s).float() / 32768 for s in data.samples), 0.3)
     torch.testing.assert_close(batch.x[0], view.frontend(mixed[None])[0], rtol=1e-4, atol=1e-5)
+    assert (batch.mixed.clip.tolist(), batch.mixed.labels[CLASS].tolist()) == ([1], [1])
 
 
 def test_places_drawn_once_are_many_all_different_and_of_the_runs_seed() -> None:
@@ -212,7 +141,7 @@ def test_a_clip_shorter_than_a_piece_is_refused_by_name() -> None:
         toys.pieces(toys.sounds([700, 100]))
 
 
-@pytest.mark.parametrize("params", [{"frames": 0}, {"pieces": 0}, {"pool": 0}, {"mixup_rate_max": 1.5}])
+@pytest.mark.parametrize("params", [{"frames": 0}, {"pieces": 0}, {"pool": 0}])
 def test_impossible_settings(params: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"must be at least 1|between 0 and 1"):
         toys.pieces(**params)
