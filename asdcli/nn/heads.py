@@ -1,4 +1,4 @@
-"""Heads of a classifier: several questions about one embedding, not all of which every clip answers."""
+"""Heads on top of an embedding: several questions, not all of which every clip answers; an expander."""
 
 from __future__ import annotations
 
@@ -82,3 +82,19 @@ class MaskedHeads(nn.Module):
                 self.running_mean += rate * (mean - self.running_mean)
                 self.running_variance += rate * (unbiased - self.running_variance)
         return (scores - mean) * (variance + EPSILON).rsqrt() * self.norm_weight + self.norm_bias
+
+
+def expander(embedding: int, *, width: int, layers: int = 3, literal: bool = False) -> nn.Sequential:
+    """Linear layers of one width with batch norm and ReLU, on whose output VICReg's loss is computed.
+
+    literal: the last layer has them too, as the words of EPFL's report say ("each followed by"); otherwise it is a
+    plain linear layer without bias, as in VICReg.
+    """
+    parts: list[nn.Module] = []
+    for number in range(layers):
+        inputs = width if number else embedding
+        if number < layers - 1 or literal:
+            parts += [nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.ReLU()]
+        else:
+            parts.append(nn.Linear(inputs, width, bias=False))
+    return nn.Sequential(*parts)

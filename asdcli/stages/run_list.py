@@ -44,8 +44,8 @@ class _NoDataError(AsdError):
 @dataclass(frozen=True)
 class ListedRun:
     """One run on disk. state: `fresh` (a command would find it), `stale`, `unfinished`, `no data` and `not checked`
-    (nobody can tell), or `older layout`, which this version neither reads nor touches. why: in words. changed: in
-    seconds since 1970.
+    (nobody can tell), or `older layout`, which this version neither reads nor touches. why: in words, or what was said
+    of its training. changed: in seconds since 1970.
     """
 
     run: str
@@ -109,7 +109,10 @@ def _state(workspace: Workspace, folder: Path) -> tuple[str, str]:
     if changed:
         return "stale", ", ".join(CHANGED[part] for part in changed)
     made = Made(folder)
-    return ("fresh", "") if made.is_fresh(made.fingerprint() or "") else ("unfinished", "")
+    if not made.is_fresh(made.fingerprint() or ""):
+        return "unfinished", ""
+    alarms = made.read()["all"].get("alarms", [])
+    return "fresh", alarms[-1] if alarms else ""
 
 
 def _changed(workspace: Workspace, about: dict[str, Any]) -> list[str]:

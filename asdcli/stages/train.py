@@ -164,6 +164,7 @@ def _train(selection: Selection, run: Run) -> None:
         python=platform.python_version(),
         training_clips=len(view.clips),
         phases=trained.phases,
+        alarms=trained.alarms,
     )
 
 

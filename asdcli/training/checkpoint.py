@@ -76,6 +76,13 @@ class RunLog:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
+    def alarms(self) -> list[str]:
+        """What was said of the run, epoch by epoch."""
+        if not self.path.exists():
+            return []
+        records = (json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines())
+        return [sentence for record in records for sentence in record.get("alarms", [])]
+
     def size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
 

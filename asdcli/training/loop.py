@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -65,10 +66,11 @@ class PhaseLoop:
         checkpoint: Checkpoint,
         log: RunLog,
         watch: Watch | None = None,
+        warn: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self.name, self.phase, self.task, self.view = name, phase, task, view
         self.seed, self.device, self.checkpoint, self.log = seed, device, checkpoint, log
-        self.watch = watch
+        self.watch, self.warn = watch, warn
         freeze(task, phase.train, phase.freeze)
         self.training, self.held_out = split_examples(view, phase, seed, name)
         self.sampler = build(SAMPLERS, "sampler", phase.sampler, view, self.training, phase.batch_size)
@@ -174,6 +176,7 @@ class PhaseLoop:
                     self.best = {name: value.detach().clone() for name, value in self.task.state_dict().items()}
         if self.watch is not None:
             record |= self.watch.look(self.task)
+        self._sound_alarms(record)
         rate = examples / self._examples_per_clip / max(seconds, 1e-9)
         self.log.write(record | {"seconds": round(seconds, 3), "clips_per_s": round(rate, 1)})
         waited = self.at.epoch - self.at.best_epoch
@@ -184,6 +187,17 @@ class PhaseLoop:
         if self.at.done or (self.at.step % self.phase.accumulate == 0 and self.checkpoint.due()):
             self.save()
         progress.show(self.total_steps if self.at.done else self.at.step)
+
+    def _sound_alarms(self, record: dict[str, Any]) -> None:
+        """Say what the task wants said of this epoch, and keep it in the record."""
+        said = [
+            f"phase {self.name}, epoch {self.at.epoch + 1}: {alarm.sentence.format(value=record[alarm.figure])}"
+            for alarm in self.task.alarms
+            if record.get(alarm.figure, alarm.limit) < alarm.limit
+        ]
+        if said:
+            record["alarms"] = said
+            self.warn(" ".join(said))
 
     @torch.no_grad()
     def _validate(self) -> float:

@@ -35,10 +35,11 @@ def build_task(method: Method, phase: str, view: View, device: torch.device, see
 
 @dataclass(frozen=True)
 class Trained:
-    """The weights after the last phase, and the phases that were run."""
+    """The weights after the last phase, the phases that were run, and what was said of the run on the way."""
 
     weights: dict[str, Tensor]
     phases: list[str]
+    alarms: list[str]
 
 
 def phases_for(method: Method, view: View) -> list[str]:
@@ -93,6 +94,7 @@ def train(
                 checkpoint=checkpoint,
                 log=log,
                 watch=watch,
+                warn=lambda sentence: ui.warn(f"{title}: {sentence}"),
             )
             if saved and saved["phase"] == name:
                 loop.restore(saved)
@@ -100,4 +102,4 @@ def train(
             with ui.progress(label, loop.total_steps, "steps") as progress:
                 loop.run(progress)
         weights = task.state_dict()
-    return Trained(weights, names)
+    return Trained(weights, names, log.alarms())

@@ -9,6 +9,7 @@ from asdcli.nn.backbones.cnn_layers import CnnLayers
 from asdcli.nn.backbones.dense_autoencoder import DenseAutoencoder
 from asdcli.nn.backbones.mobilefacenet import MobileFaceNet
 from asdcli.nn.backbones.mobilenet_autoencoder import MobileNetV2Autoencoder
+from asdcli.nn.backbones.mobilenet_encoder import MobileNetV2Encoder
 from asdcli.nn.backbones.torchvision_nets import EfficientNetB0, MobileNetV2, ResNet50
 
 BACKBONES: dict[str, Callable[..., Any]] = {
@@ -19,4 +20,5 @@ BACKBONES: dict[str, Callable[..., Any]] = {
     "efficientnet_b0": EfficientNetB0,
     "cnn_layers": CnnLayers,
     "mobilenet_v2": MobileNetV2,
+    "mobilenet_v2_encoder": MobileNetV2Encoder,
 }

@@ -8,8 +8,10 @@ from typing import Any
 from asdcli.training.tasks.arcface import ArcFaceClassification
 from asdcli.training.tasks.layer_features import LayerFeatures
 from asdcli.training.tasks.machine_conditions import MachineConditions
+from asdcli.training.tasks.mixed_softmax import MixedSoftmax
 from asdcli.training.tasks.reconstruction import Reconstruction
 from asdcli.training.tasks.softmax import SoftmaxClassification
+from asdcli.training.tasks.vicreg_mixup import VicRegMixup
 
 TASKS: dict[str, Callable[..., Any]] = {
     "reconstruction": Reconstruction,
@@ -17,4 +19,6 @@ TASKS: dict[str, Callable[..., Any]] = {
     "softmax": SoftmaxClassification,
     "layer_features": LayerFeatures,
     "machine_conditions": MachineConditions,
+    "vicreg_mixup": VicRegMixup,
+    "mixed_softmax": MixedSoftmax,
 }

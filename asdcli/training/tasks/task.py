@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatch
 
 import torch
@@ -16,6 +17,15 @@ AT_ONCE = {"cpu": 2 << 20}  # bytes of examples that a network sees at once when
 AT_ONCE_ELSEWHERE = 64 << 20
 
 
+@dataclass(frozen=True)
+class Alarm:
+    """What is said of a run when a logged figure falls below a limit in an epoch; `{value}` stands for the figure."""
+
+    figure: str
+    limit: float
+    sentence: str
+
+
 class Task(nn.Module):
     """A network with its loss, and whatever heads the loss needs. The loop knows nothing more about a method.
 
@@ -25,6 +35,7 @@ class Task(nn.Module):
     """
 
     model: nn.Module
+    alarms: tuple[Alarm, ...] = ()
 
     @staticmethod
     def learns_from_whole_clips(**params: object) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.features import Features
+from asdcli.errors import UserError
 from asdcli.training.labels import CLASS, LabelSet, LabelSets
 
 
@@ -60,6 +61,16 @@ class Batch:
         if CLASS not in self.labels:
             raise TypeError("this view has no class labels")
         return self.labels[CLASS]
+
+
+def parts_of_mixture(batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Both parts of mixed examples, the mixture, and the second part's share. Raises UserError without them."""
+    if batch.mixed is None or "first" not in batch.inputs:
+        raise UserError(
+            "This task compares mixtures with their parts, and the examples are not mixed so.",
+            "augment: [{name: mixup, place: features, keep: true}]",
+        )
+    return batch.inputs["first"], batch.inputs["second"], batch.inputs["mixed"], batch.mixed.rate
 
 
 class ViewLabels:
