@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -96,19 +97,23 @@ def ensemble(
             raise UserError("--system names a system of a recipe; folders have weights.", "--weight, or --weights FILE")
         edition, fused, systems = _fuse_given(output, folders, data, machine, choice, used_norm, out)
     else:
-        from asdcli.stages.systems import Wanted, ensemble_folder, everything, fuse_recipe, named_system
+        from asdcli.stages.systems import System, ensemble_folder, fuse_recipe, named_system
 
         selection = options.selection_of(
             output, recipe=recipe, data=data, machines=machine, members=member, set_name=set_name, seed=seed,
             device=device, profile=profile,
         )  # fmt: skip
-        wanted: Wanted = everything
+        chosen = System(choice, used_norm)
         if system is not None:
-            choice, of_system, wanted = named_system(selection, system)
-            if norm is None and of_system != used_norm:
-                output.ui.say(f"Normalisation: {of_system} (as system {system} of the recipe says)")
-                used_norm = of_system
-        fused, systems = fuse_recipe(selection, choice, used_norm, out or ensemble_folder(selection, system), wanted)
+            chosen = named_system(selection, system)
+            if norm is not None:
+                chosen = replace(chosen, norm=used_norm)
+            elif chosen.norm != used_norm:
+                output.ui.say(f"Normalisation: {chosen.norm} (as system {system} of the recipe says)")
+            if chosen.turned:
+                sections = ", ".join(sorted(map(" ".join, chosen.turned)))
+                output.ui.say(f"Scores of {sections} count with the opposite sign (oracle: test labels told it)")
+        fused, systems = fuse_recipe(selection, chosen, out or ensemble_folder(selection, system))
         edition = selection.edition
     if not output.json(_document(fused, grid)):
         _draw(output, edition, fused, [folder.name for folder in systems], grid)

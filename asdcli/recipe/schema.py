@@ -113,7 +113,8 @@ class Fusion(Strict):
 
     The best are chosen `by` their score on the dev set, whose labels that takes, or by the smallest domain gap of their
     training scores (`scores/domain_gap.py`). A `member` and a `detector` narrow the choice to their scores, and
-    `per: machine` chooses for each machine type. `oracle` when test labels chose.
+    `per: machine` chooses for each machine type. Of `turned` sections ("fan 00") the scores count with the opposite
+    sign, which only test labels can tell. `oracle` when test labels chose.
     """
 
     weights: dict[str, Weight] = Field(default_factory=dict)
@@ -123,6 +124,7 @@ class Fusion(Strict):
     member: str | None = None
     detector: str | None = None
     normalisation: Norm = "train"
+    turned: tuple[str, ...] = ()
     oracle: bool = False
 
     @model_validator(mode="after")
@@ -138,6 +140,10 @@ class Fusion(Strict):
             raise ValueError("per goes with best; weights are the same for all machines")
         if self.best is not None and self.by == "labels" and not self.oracle:
             raise ValueError("best is chosen with test labels and needs oracle: true")
+        if wrong := [name for name in self.turned if len(name.split(" ")) != 2]:
+            raise ValueError(f"turned names a machine and a section, such as 'fan 00', not '{wrong[0]}'")
+        if self.turned and not self.oracle:
+            raise ValueError("turned is told by test labels and needs oracle: true")
         if self.by != "labels" and self.oracle:
             raise ValueError(f"by: {self.by} takes no test labels and is no oracle")
         return self

@@ -25,13 +25,17 @@ Values = tuple[list[str], np.ndarray]  # clip names, and one value for each
 
 @dataclass(frozen=True)
 class ScoreFolder:
-    """One system's files: by set and unit, and the scores of its training clips by unit."""
+    """One system's files: by set and unit, and the scores of its training clips by unit.
+
+    turned: machines and sections whose scores count with the opposite sign.
+    """
 
     name: str
     path: Path
     scores: dict[str, dict[Unit, Path]]
     decisions: dict[str, dict[Unit, Path]]
     train: dict[Unit, Path]
+    turned: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def family(self) -> Path:
@@ -55,14 +59,26 @@ class ScoreFolder:
             train=kept(self.train),
         )
 
+    def turn(self, sections: Collection[tuple[str, str]]) -> ScoreFolder:
+        """The same system with the scores of some machines' sections turned, and without its decisions there."""
+        decisions = {
+            name: {unit: path for unit, path in files.items() if (unit.machine, unit.section) not in sections}
+            for name, files in self.decisions.items()
+        }
+        return replace(self, decisions=decisions, turned=frozenset(sections))
+
     def read(self, set_name: str) -> dict[Unit, Values]:
-        return {unit: read_values(path) for unit, path in self.scores.get(set_name, {}).items()}
+        return {unit: self._values(unit, path) for unit, path in self.scores.get(set_name, {}).items()}
 
     def read_decisions(self, set_name: str) -> dict[Unit, Values]:
         return {unit: read_values(path) for unit, path in self.decisions.get(set_name, {}).items()}
 
     def read_train(self) -> dict[Unit, Values]:
-        return {unit: read_values(path) for unit, path in self.train.items()}
+        return {unit: self._values(unit, path) for unit, path in self.train.items()}
+
+    def _values(self, unit: Unit, path: Path) -> Values:
+        clips, scores = read_values(path)
+        return clips, -scores if (unit.machine, unit.section) in self.turned else scores
 
 
 def open_score_folder(workspace: Workspace, ui: Ui, path: Path, edition: Edition) -> ScoreFolder:

@@ -200,7 +200,7 @@ def _write(
 
 def _content(folder: ScoreFolder) -> str:
     """A hash of every file that a fusion reads."""
-    hashed = hashlib.sha256()
+    hashed = hashlib.sha256(str(sorted(folder.turned)).encode() if folder.turned else b"")
     for files in (*folder.scores.values(), *folder.decisions.values(), folder.train):
         for path in files.values():
             hashed.update(path.name.encode() + path.read_bytes())

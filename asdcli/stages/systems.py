@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asdcli.errors import UserError, unknown
@@ -89,12 +89,11 @@ def current_ensemble(selection: Selection) -> ScoreFolder:
     whole = ensemble_folder(_of_all_machines(selection))
     if not place.is_dir() and (whole / FILE).is_file():
         choice, norm = read_shares(whole / FILE)
-        fused, _ = fuse_recipe(selection, choice, norm or "train", ensemble_folder(selection, "of-all"))
+        fused, _ = fuse_recipe(selection, System(choice, norm or "train"), ensemble_folder(selection, "of-all"))
     else:
         made = Made(place).read().get("all", {})
-        fused, _ = fuse_recipe(
-            selection, choice_from_dict(made.get("choice")), made.get("normalisation", "train"), None
-        )
+        system = System(choice_from_dict(made.get("choice")), made.get("normalisation", "train"))
+        fused, _ = fuse_recipe(selection, system, None)
     folder = open_score_folder(selection.workspace, selection.ui, fused.out, selection.edition)
     return replace(folder, name=f"{folder.name} (oracle on dev)") if fused.shares.oracle else folder
 
@@ -122,29 +121,45 @@ def ensemble_folder(selection: Selection, system: str | None = None) -> Path:
     return selection.workspace.ensemble(ensemble.part_name(name, part)) / selection.edition.name
 
 
-def named_system(selection: Selection, name: str) -> tuple[Shares | Best, Norm, Wanted]:
-    """How the shares of a system of the recipe are chosen, what normalises its scores, and which scores it takes."""
+@dataclass(frozen=True)
+class System:
+    """How a system is made: how its shares are chosen, what normalises scores, which scores it takes, and of which
+    machines and sections with the opposite sign.
+    """
+
+    choice: Choice
+    norm: Norm
+    wanted: Wanted = everything
+    turned: frozenset[tuple[str, str]] = frozenset()
+
+
+def named_system(selection: Selection, name: str) -> System:
+    """A system of the recipe."""
     systems = selection.recipe.header.systems
     if name not in systems:
         raise unknown(f"system of recipe {selection.recipe.name}", name, systems)
     system = systems[name]
     if system.best is not None:
-        best = Best(system.best, system.per == "machine", system.by)
-        return (
-            best,
-            system.normalisation,
-            lambda member, detector: system.member in (None, member) and system.detector in (None, detector),
-        )
-    suffix = f" seed_{selection.seed}" if selection.seed else ""
-    shares = Shares({f"{key}{suffix}": share for key, share in system.weights.items()}, oracle=system.oracle)
-    return shares, system.normalisation, lambda member, detector: f"{member}/{detector}" in system.weights
+        choice: Choice = Best(system.best, system.per == "machine", system.by)
+
+        def wanted(member: str, detector: str) -> bool:
+            return system.member in (None, member) and system.detector in (None, detector)
+
+    else:
+        suffix = f" seed_{selection.seed}" if selection.seed else ""
+        shares = {f"{key}{suffix}": share for key, share in system.weights.items()}
+        choice = Shares(shares, oracle=system.oracle)
+
+        def wanted(member: str, detector: str) -> bool:
+            return f"{member}/{detector}" in system.weights
+
+    turned = frozenset((machine, section) for machine, _, section in (key.partition(" ") for key in system.turned))
+    return System(choice, system.normalisation, wanted, turned)
 
 
-def fuse_recipe(
-    selection: Selection, choice: Choice, norm: Norm, out: Path | None, wanted: Wanted = everything
-) -> tuple[ensemble.Fused, list[ScoreFolder]]:
-    """Fuse the recipe's members, or what is wanted of them, into `out`, or where the recipe's ensemble lies."""
-    folders = member_folders(selection, wanted)
+def fuse_recipe(selection: Selection, system: System, out: Path | None) -> tuple[ensemble.Fused, list[ScoreFolder]]:
+    """Fuse the recipe's members, or what the system takes of them, into `out`, or where the recipe's ensemble lies."""
+    folders = [folder.turn(system.turned) for folder in member_folders(selection, system.wanted)]
     if not folders:
         raise UserError(
             f"Recipe {selection.recipe.name} has no scores for this system: no chosen member has a detector it takes.",
@@ -153,7 +168,7 @@ def fuse_recipe(
     place = out or ensemble_folder(selection)
     with selection.workspace.lock(place):
         rules = _rules(selection, folders)
-        fused = ensemble.run(selection.ui, selection.edition, folders, choice, norm, place, rules)
+        fused = ensemble.run(selection.ui, selection.edition, folders, system.choice, system.norm, place, rules)
     return fused, folders
 
 

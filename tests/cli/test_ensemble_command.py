@@ -179,6 +179,30 @@ def test_a_system_names_its_normalisation_and_the_command_may_name_another(tree:
     assert json.loads(invoke("ensemble", "--norm", "train", *recipe))["normalisation"] == "train"
 
 
+def test_scores_of_a_section_count_with_the_opposite_sign(tree: Path, tmp_path: Path) -> None:
+    """In scores, in those of its training clips, and in decisions, which are made anew; all other sections stay."""
+    shutil.copytree(RECIPES / "baseline_ae", tmp_path / "mine")
+    path = tmp_path / "mine" / "recipe.yaml"
+    systems = """systems:
+  straight: {weights: {ae/mse: 1.0}, normalisation: none}
+  turned: {weights: {ae/mse: 1.0}, normalisation: none, turned: [SynFan 00], oracle: true}
+"""
+    path.write_text(path.read_text().replace("systems:\n", systems))
+    recipe = ("--root", tree, "--recipe", path.parent, "--profile", "smoke")
+    folders = [
+        Path(json.loads(invoke("ensemble", "--system", name, *recipe, "--json"))["out"])
+        for name in ("straight", "turned")
+    ]
+    for found in sorted(folders[0].rglob("*.csv")):
+        straight, turned = (read_values(folder / found.relative_to(folders[0]))[1] for folder in folders)
+        if "SynFan_section_00" not in found.name:
+            np.testing.assert_array_equal(straight, turned)
+        elif found.name.startswith("anomaly_score"):
+            np.testing.assert_allclose(turned, -straight)
+        else:
+            assert not np.array_equal(turned, straight)
+
+
 def test_the_best_of_each_machine(tree: Path, tmp_path: Path) -> None:
     """Marked as chosen with labels, with the number that they give where they did not choose beside it."""
     shutil.copytree(RECIPES / "baseline_ae", tmp_path / "mine")

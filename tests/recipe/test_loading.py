@@ -353,6 +353,8 @@ def refused(folder: Path, **chosen: str) -> str:
             "{best: 1, by: domain_gap, oracle: true}",
             "systems.best: by: domain_gap takes no test labels and is no oracle",
         ),
+        ("2.0}}", "2.0}, turned: [fan 00]}", "systems.best: turned is told by test labels and needs oracle: true"),
+        ("2.0}}", "2.0}, turned: [fan], oracle: true}", "systems.best: turned names a machine and a section, such as"),
         ("2.0}}", "2.0}, by: domain_gap}", "systems.best: by goes with best; weights are given"),
         (
             "2.0}}",
