@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from asdcli.nn.backbones.beats import Beats
 from asdcli.nn.backbones.cnn_layers import CnnLayers
 from asdcli.nn.backbones.dense_autoencoder import DenseAutoencoder
+from asdcli.nn.backbones.eat import Eat
 from asdcli.nn.backbones.mobilefacenet import MobileFaceNet
 from asdcli.nn.backbones.mobilenet_autoencoder import MobileNetV2Autoencoder
 from asdcli.nn.backbones.torchvision_nets import EfficientNetB0, MobileNetV2, ResNet50
@@ -19,4 +21,6 @@ BACKBONES: dict[str, Callable[..., Any]] = {
     "efficientnet_b0": EfficientNetB0,
     "cnn_layers": CnnLayers,
     "mobilenet_v2": MobileNetV2,
+    "beats": Beats,
+    "eat": Eat,
 }

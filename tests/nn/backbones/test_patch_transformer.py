@@ -1,0 +1,129 @@
+"""What BEATs and EAT have in common: published weights or none, memory against time, precision."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers import none_published
+from torch import Tensor
+
+from asdcli.errors import UserError
+from asdcli.nn.backbones.beats import Beats
+from asdcli.nn.backbones.eat import Eat
+from asdcli.nn.backbones.patch_transformer import PatchTransformer
+from asdcli.nn.pretrained import StartsPretrained
+
+TINY: dict[type[PatchTransformer], dict[str, Any]] = {
+    Beats: {"depth": 3, "width": 32, "heads": 4, "hidden": 64, "patch_width": 16, "conv_kernel": 8, "conv_groups": 4},
+    Eat: {"depth": 3, "width": 32, "heads": 4, "hidden": 64, "target_frames": 64},
+}
+BOTH = pytest.mark.parametrize("kind", TINY)
+
+
+def network(kind: type[PatchTransformer], seed: int = 0, **options: Any) -> PatchTransformer:
+    torch.manual_seed(seed)
+    return kind((8_000,), **{**TINY[kind], **options})  # type: ignore[call-arg]
+
+
+def sound(count: int = 2, samples: int = 8_000) -> Tensor:
+    return 0.1 * torch.randn(count, samples, generator=torch.Generator().manual_seed(1))
+
+
+@BOTH
+def test_a_vector_has_the_size_it_is_said_to_have(kind: type[PatchTransformer]) -> None:
+    for pool, size in (("mean", 32), ("statistics", 64), ("tokens", 32)):
+        model = network(kind, pool=pool)
+        assert model(sound()).shape[-1] == model.embedding_size == size
+        assert model(sound()).shape[0] == 2
+
+
+@BOTH
+def test_nothing_is_read_where_weights_are_random(kind: type[PatchTransformer]) -> None:
+    model = network(kind)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert isinstance(model, StartsPretrained)
+    assert model.published_weights() == kind.published_weights(weights="my.pt") == ""
+    model.load_pretrained(none_published)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+@BOTH
+def test_the_published_weights_are_asked_for_by_name(kind: type[PatchTransformer], tmp_path: Path) -> None:
+    name = kind.published
+    assert kind.published_weights(weights=name, depth=3) == name
+    with pytest.raises(UserError, match=rf"There is no weight file {tmp_path}/{name}\."):
+        network(kind, weights=name).load_pretrained(lambda asked: tmp_path / asked)
+    with pytest.raises(UserError, match=f"Did you mean '{name}'") as caught:
+        network(kind, weights=f"{name}x").load_pretrained(none_published)
+    assert f"weights is random, {name}, or the path of a file" in caught.value.hint
+
+
+@BOTH
+def test_a_file_that_holds_objects_is_refused_in_a_sentence(kind: type[PatchTransformer], tmp_path: Path) -> None:
+    """As fairseq's files hold their settings."""
+    held = {"cfg": argparse.Namespace(depth=3), "model": network(kind).state_dict()}
+    torch.save(held, tmp_path / "weights.pt")
+    with pytest.raises(UserError, match=r"weights\.pt would run code to be read \(argparse\.Namespace\), which is"):
+        network(kind, weights=str(tmp_path / "weights.pt")).load_pretrained(none_published)
+
+
+@BOTH
+@pytest.mark.parametrize("content", [b"", b"<html>Not found</html>", b"PK\x03\x04" + bytes(200)])
+def test_other_bytes_are_no_weight_file(kind: type[PatchTransformer], content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "weights.pt").write_bytes(content)
+    with pytest.raises(UserError, match="is no weight file"):
+        network(kind, weights=str(tmp_path / "weights.pt")).load_pretrained(none_published)
+
+
+@BOTH
+@pytest.mark.parametrize("model", [None, 3, "text", {}, {"a": 1}])
+def test_other_contents_are_told(kind: type[PatchTransformer], model: Any, tmp_path: Path) -> None:
+    torch.save({"cfg": {}, "model": model}, tmp_path / "weights.pt")
+    with pytest.raises(UserError, match=rf"weights\.pt does not fit {kind.__name__}: it"):
+        network(kind, weights=str(tmp_path / "weights.pt")).load_pretrained(none_published)
+
+
+@BOTH
+def test_computing_blocks_twice_changes_no_gradient(kind: type[PatchTransformer]) -> None:
+    """In training mode, with whatever is random in it."""
+    gradients = []
+    for checkpoint_blocks in (False, True):
+        model = network(kind, pool="mean", checkpoint_blocks=checkpoint_blocks).train()
+        torch.manual_seed(5)
+        model(sound()).square().sum().backward()
+        gradients.append([value.grad for value in model.parameters()])
+    for plain, again in zip(*gradients, strict=True):
+        torch.testing.assert_close(again, plain, rtol=1e-5, atol=1e-6)
+
+
+@BOTH
+def test_computing_blocks_twice_keeps_less(kind: type[PatchTransformer]) -> None:
+    kept = []
+    for checkpoint_blocks in (False, True):
+        model = network(kind, checkpoint_blocks=checkpoint_blocks)
+        sizes: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda x, into=sizes: (into.append(x.numel()), x)[1], lambda x: x
+        ):  # type: ignore[misc]
+            model(sound())
+        kept.append(sum(sizes))
+    assert kept[1] < kept[0] / 2
+
+
+@BOTH
+@torch.no_grad()
+def test_half_precision_leaves_the_front_end_alone(kind: type[PatchTransformer]) -> None:
+    model = network(kind).eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        features, half = model.features(sound()), model(sound())
+    assert torch.equal(features, model.features(sound()))
+    torch.testing.assert_close(half.float(), model(sound()), rtol=0, atol=0.05)
+
+
+@BOTH
+def test_the_front_end_is_in_no_file(kind: type[PatchTransformer]) -> None:
+    assert not [name for name in network(kind).state_dict() if name.startswith("frontend")]
