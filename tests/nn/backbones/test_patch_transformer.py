@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 from helpers import none_published
+from safetensors.torch import save_file
 from torch import Tensor
 
 from asdcli.errors import UserError
 from asdcli.nn.backbones.beats import Beats
-from asdcli.nn.backbones.eat import Eat
+from asdcli.nn.backbones.eat import Eat, fixed_positions
 from asdcli.nn.backbones.patch_transformer import PatchTransformer
 from asdcli.nn.pretrained import StartsPretrained
 
@@ -127,3 +128,41 @@ def test_half_precision_leaves_the_front_end_alone(kind: type[PatchTransformer])
 @BOTH
 def test_the_front_end_is_in_no_file(kind: type[PatchTransformer]) -> None:
     assert not [name for name in network(kind).state_dict() if name.startswith("frontend")]
+
+
+@pytest.mark.slow  # files of 360 MB
+@pytest.mark.parametrize(("kind", "size", "tensors"), [(Beats, 361_499_833, 250), (Eat, 359_905_840, 150)])
+def test_a_file_of_the_published_size_loads(
+    kind: type[PatchTransformer], size: int, tensors: int, tmp_path: Path
+) -> None:
+    """Names and shapes as published, other values: what was saved is what the network gives."""
+    torch.manual_seed(0)
+    whole = kind((48_000,))  # type: ignore[call-arg]
+    content = published_form(whole)
+    path = tmp_path / ("weights.pt" if kind is Beats else "weights.safetensors")
+    if kind is Beats:
+        torch.save({"cfg": {"max_distance": 800}, "model": content}, path)
+    else:
+        save_file(content, path)
+    assert len(content) == tensors
+    assert abs(path.stat().st_size / size - 1) < 1e-4
+    other = kind((48_000,), weights=str(path))  # type: ignore[call-arg]
+    other.load_pretrained(none_published)
+    with torch.no_grad():
+        assert torch.equal(other.eval()(sound(1, 48_000)), whole.eval()(sound(1, 48_000)))
+
+
+def published_form(network: PatchTransformer) -> dict[str, Tensor]:
+    """Its tensors under the names of the published file."""
+    state = network.state_dict()
+    if isinstance(network, Eat):
+        return {f"model.{name}": value for name, value in state.items()} | {
+            "model.fixed_positional_encoder.positions": fixed_positions(768, 768)[None]
+        }
+    table = state.pop("encoder.relative_attention_bias.weight")
+    old = {"original0": "weight_g", "original1": "weight_v"}
+    for name in [name for name in state if ".parametrizations.weight." in name]:
+        stem, _, last = name.rpartition(".")
+        state[f"{stem.removesuffix('.parametrizations.weight')}.{old[last]}"] = state.pop(name)
+    copies = {f"encoder.layers.{i}.self_attn.relative_attention_bias.weight": table.clone() for i in range(12)}
+    return state | copies
