@@ -13,6 +13,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from asdcli.audio.frontends.kaldi_fbank import KaldiFbank
 from asdcli.nn.backbones.patch_transformer import PATCH, PatchTransformer, cut_patches
+from asdcli.nn.lora import Target
 
 SHORTEST = 400 + (PATCH - 1) * 160  # samples of the 16 frames of one row of patches
 
@@ -36,6 +37,8 @@ class Beats(PatchTransformer):
         conv_kernel, conv_groups: of the convolution over tokens that tells where they stand.
         buckets, max_distance: of the relative position bias, see `relative_bucket`.
         dropout, attention_dropout, layer_drop: as in pre-training; only while it is trained.
+        lora: `q+v+out` trains LoRA of `lora_rank` and `lora_alpha` on these three layers of every attention, and the
+            pooling; the rest is frozen.
         checkpoint_blocks: less memory in training for a second forward pass.
     """
 
@@ -60,6 +63,9 @@ class Beats(PatchTransformer):
         dropout: float = 0.1,
         attention_dropout: float = 0.1,
         layer_drop: float = 0.05,
+        lora: Literal["none", "q+v+out"] = "none",
+        lora_rank: int = 64,
+        lora_alpha: float = 64.0,
         checkpoint_blocks: bool = False,
     ) -> None:
         super().__init__(
@@ -88,6 +94,8 @@ class Beats(PatchTransformer):
         self.encoder = Encoder(
             width, depth, heads, hidden, conv_kernel, conv_groups, buckets, max_distance, dropout, attention_dropout
         )
+        if lora != "none":
+            self.adapt([Target(f"*.self_attn.{name}_proj") for name in ("q", "v", "out")], lora_rank, lora_alpha)
 
     def tokens(self, waveform: Tensor) -> Tensor:
         waveform = F.pad(waveform, (0, max(0, SHORTEST - waveform.shape[1])))

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from asdcli.audio.frontends.kaldi_fbank import KaldiFbank
 from asdcli.nn.backbones.patch_transformer import PATCH, PatchTransformer, cut_patches
+from asdcli.nn.lora import Target
 
 BANDS = 128
 EPSILON = 1e-6  # of the layer norms
@@ -31,6 +32,9 @@ class Eat(PatchTransformer):
         layer: the block whose tokens are used, 1 to `depth`; left out, the last.
         depth, width, heads, hidden: blocks, channels, attention heads, units of the feed-forward layers.
         target_frames: frames of a clip, a multiple of 16.
+        lora: trains LoRA of `lora_rank` and `lora_alpha` in every attention, and the pooling; the rest is frozen. On
+            queries, values and output projection, `q+v+proj`, or on keys as well with one A for all three, `qkv+proj`.
+        lora_input: with LoRA, patch embedding, [CLS] and their norm are trained, too.
         checkpoint_blocks: less memory in training for a second forward pass.
     """
 
@@ -49,6 +53,10 @@ class Eat(PatchTransformer):
         heads: int = 12,
         hidden: int = 3072,
         target_frames: int = 1024,
+        lora: Literal["none", "q+v+proj", "qkv+proj"] = "none",
+        lora_rank: int = 64,
+        lora_alpha: float = 64.0,
+        lora_input: bool = False,
         checkpoint_blocks: bool = False,
     ) -> None:
         super().__init__(
@@ -84,6 +92,12 @@ class Eat(PatchTransformer):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
+        if lora != "none":
+            qkv = Target("*.attn.qkv", 3, (0, 2)) if lora == "q+v+proj" else Target("*.attn.qkv")
+            self.adapt([qkv, Target("*.attn.proj")], lora_rank, lora_alpha)
+            for part in (self.local_encoder, self.pre_norm):
+                part.requires_grad_(lora_input)
+            self.extra_tokens.requires_grad_(lora_input)
 
     def tokens(self, waveform: Tensor) -> Tensor:
         """Waveforms `[batch, samples]`, full scale 1, 16 kHz, to `[batch, 1 + patches, width]`; [CLS] is the first."""

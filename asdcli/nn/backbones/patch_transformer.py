@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from asdcli.errors import UserError
+from asdcli.nn.lora import Target, add_lora
 from asdcli.nn.pooling import POOLINGS
 from asdcli.nn.pretrained import FindWeights, check_fit, read_weights, weight_file
 
 PATCH = 16  # frames and mel bands of a patch; patches do not overlap
 SAMPLE_RATE_HZ = 16000
-OUTSIDE = ("pooling.",)  # parts of the network that no published file has
 
 
 class PatchTransformer(nn.Module):
@@ -52,6 +52,11 @@ class PatchTransformer(nn.Module):
         self.pooling = POOLINGS[pool](width)
         self.embedding_size = int(self.pooling.size)  # type: ignore[arg-type]
 
+    def adapt(self, targets: list[Target], rank: int, alpha: float) -> None:
+        """LoRA on the targets; beside it the pooling alone is trained. To be called when all layers are there."""
+        add_lora(self, targets, rank, alpha)
+        self.pooling.requires_grad_(True)
+
     # --- forward --------------------------------------------------------------------------------------------------
 
     def tokens(self, waveform: Tensor) -> Tensor:
@@ -85,7 +90,7 @@ class PatchTransformer(nn.Module):
         return cls.published if weights == cls.published else ""
 
     def load_pretrained(self, find: FindWeights) -> None:
-        """Put the weights that the recipe names in place; the pooling, which no file has, starts at random.
+        """Put the weights that the recipe names in place; pooling and LoRA, which no file has, stay as they start.
 
         Raises:
             UserError: the file is missing, cannot be read safely, or differs from this network in names, shapes or
@@ -99,9 +104,16 @@ class PatchTransformer(nn.Module):
             found = self.published_state(read_weights(path))
         except ValueError as error:
             raise UserError(f"{path} does not fit {type(self).__name__}: {error}.") from error
-        own = {name: value for name, value in self.state_dict().items() if not name.startswith(OUTSIDE)}
-        check_fit(path, type(self).__name__, own, found)
+        check_fit(path, type(self).__name__, self.encoder_state(), found)
         self.load_state_dict(found, strict=False)
+
+    def encoder_state(self) -> dict[str, Tensor]:
+        """What a published file has to hold: the state without pooling and LoRA."""
+        return {
+            name: value
+            for name, value in self.state_dict().items()
+            if not name.startswith("pooling.") and not name.endswith((".lora_a", ".lora_b"))
+        }
 
     def published_state(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """What a published file holds, under this network's names; what is known to be of no use here is left out.

@@ -157,12 +157,27 @@ def published_form(network: PatchTransformer) -> dict[str, Tensor]:
     state = network.state_dict()
     if isinstance(network, Eat):
         return {f"model.{name}": value for name, value in state.items()} | {
-            "model.fixed_positional_encoder.positions": fixed_positions(768, 768)[None]
+            "model.fixed_positional_encoder.positions": fixed_positions(768, network.positions.shape[1])[None]
         }
     table = state.pop("encoder.relative_attention_bias.weight")
     old = {"original0": "weight_g", "original1": "weight_v"}
     for name in [name for name in state if ".parametrizations.weight." in name]:
         stem, _, last = name.rpartition(".")
         state[f"{stem.removesuffix('.parametrizations.weight')}.{old[last]}"] = state.pop(name)
-    copies = {f"encoder.layers.{i}.self_attn.relative_attention_bias.weight": table.clone() for i in range(12)}
+    copies = {
+        f"encoder.layers.{i}.self_attn.relative_attention_bias.weight": table.clone()
+        for i in range(len(network.encoder.layers))
+    }
     return state | copies
+
+
+@BOTH
+def test_with_lora_the_published_names_are_the_same(kind: type[PatchTransformer], tmp_path: Path) -> None:
+    plain = network(kind)
+    content = published_form(plain)
+    torch.save({"cfg": {"max_distance": 800}, "model": content}, tmp_path / "weights.pt")
+    lora = "q+v+out" if kind is Beats else "q+v+proj"
+    adapted = network(kind, seed=1, lora=lora, pool="statistics", weights=str(tmp_path / "weights.pt"))
+    adapted.load_pretrained(none_published)
+    with torch.no_grad():
+        assert torch.equal(adapted.eval().tokens(sound()), plain.eval().tokens(sound()))
