@@ -37,6 +37,7 @@ class Beats(PatchTransformer):
         conv_kernel, conv_groups: of the convolution over tokens that tells where they stand.
         buckets, max_distance: of the relative position bias, see `relative_bucket`.
         dropout, attention_dropout, layer_drop: as in pre-training; only while it is trained.
+        mask_frames, mask_bands, mask_probability: what is hidden of the spectrogram in training (`SpectrogramMasks`).
         lora: `q+v+out` trains LoRA of `lora_rank` and `lora_alpha` on these three layers of every attention, and the
             pooling; the rest is frozen.
         checkpoint_blocks: less memory in training for a second forward pass.
@@ -63,6 +64,9 @@ class Beats(PatchTransformer):
         dropout: float = 0.1,
         attention_dropout: float = 0.1,
         layer_drop: float = 0.05,
+        mask_frames: int = 0,
+        mask_bands: int = 0,
+        mask_probability: float = 1.0,
         lora: Literal["none", "q+v+out"] = "none",
         lora_rank: int = 64,
         lora_alpha: float = 64.0,
@@ -77,6 +81,7 @@ class Beats(PatchTransformer):
             pool=pool,
             layer=layer,
             layer_drop=layer_drop,
+            masks=(mask_frames, mask_bands, mask_probability),
             checkpoint_blocks=checkpoint_blocks,
         )
         self._settings = {

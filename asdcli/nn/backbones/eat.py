@@ -32,6 +32,7 @@ class Eat(PatchTransformer):
         layer: the block whose tokens are used, 1 to `depth`; left out, the last.
         depth, width, heads, hidden: blocks, channels, attention heads, units of the feed-forward layers.
         target_frames: frames of a clip, a multiple of 16.
+        mask_frames, mask_bands, mask_probability: what is hidden of the spectrogram in training (`SpectrogramMasks`).
         lora: trains LoRA of `lora_rank` and `lora_alpha` in every attention, and the pooling; the rest is frozen. On
             queries, values and output projection, `q+v+proj`, or on keys as well with one A for all three, `qkv+proj`.
         lora_input: with LoRA, patch embedding, [CLS] and their norm are trained, too.
@@ -53,6 +54,9 @@ class Eat(PatchTransformer):
         heads: int = 12,
         hidden: int = 3072,
         target_frames: int = 1024,
+        mask_frames: int = 0,
+        mask_bands: int = 0,
+        mask_probability: float = 1.0,
         lora: Literal["none", "q+v+proj", "qkv+proj"] = "none",
         lora_rank: int = 64,
         lora_alpha: float = 64.0,
@@ -68,6 +72,7 @@ class Eat(PatchTransformer):
             pool="tokens" if pool == "cls" else pool,
             layer=layer,
             layer_drop=0.0,
+            masks=(mask_frames, mask_bands, mask_probability),
             checkpoint_blocks=checkpoint_blocks,
         )
         if width % 4:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from asdcli.audio.augment.masks import SpectrogramMasks
 from asdcli.errors import UserError
 from asdcli.nn.lora import Target, add_lora
 from asdcli.nn.pooling import POOLINGS
@@ -38,6 +39,7 @@ class PatchTransformer(nn.Module):
         pool: str,
         layer: int | None,
         layer_drop: float,
+        masks: tuple[int, int, float],
         checkpoint_blocks: bool,
     ) -> None:
         super().__init__()
@@ -49,6 +51,7 @@ class PatchTransformer(nn.Module):
             raise ValueError(f"layer is {layer}; this network has layers 1 to {depth}")
         self.weights, self.pool, self.layer_drop, self.checkpoint_blocks = weights, pool, layer_drop, checkpoint_blocks
         self._layers_run = layer or depth
+        self.masks = SpectrogramMasks(*masks)
         self.pooling = POOLINGS[pool](width)
         self.embedding_size = int(self.pooling.size)  # type: ignore[arg-type]
 
@@ -64,9 +67,12 @@ class PatchTransformer(nn.Module):
         raise NotImplementedError
 
     def features(self, waveform: Tensor) -> Tensor:
-        """The normalised log-mel spectrogram, `[batch, 128, frames]`, in float32 whatever the precision."""
+        """The normalised log-mel spectrogram, `[batch, 128, frames]`, in float32 whatever the precision.
+
+        In training parts of it are hidden.
+        """
         with torch.no_grad(), torch.autocast(waveform.device.type, enabled=False):
-            return self.frontend(waveform)
+            return self.masks(self.frontend(waveform))
 
     def run_blocks(self, x: Tensor, blocks: nn.ModuleList, *others: Tensor) -> Tensor:
         """Tokens through the blocks up to the chosen layer.

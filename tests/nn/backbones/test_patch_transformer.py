@@ -126,6 +126,15 @@ def test_half_precision_leaves_the_front_end_alone(kind: type[PatchTransformer])
 
 
 @BOTH
+def test_parts_of_the_spectrogram_are_hidden_in_training(kind: type[PatchTransformer]) -> None:
+    model, plain = network(kind, mask_frames=30, mask_bands=60), network(kind)
+    hidden = model.train().features(sound()) == 0
+    assert torch.equal(hidden, hidden.all(1, keepdim=True) | hidden.all(2, keepdim=True))
+    assert hidden.any()
+    assert torch.equal(model.eval().features(sound()), plain.train().features(sound()))
+
+
+@BOTH
 def test_the_front_end_is_in_no_file(kind: type[PatchTransformer]) -> None:
     assert not [name for name in network(kind).state_dict() if name.startswith("frontend")]
 
