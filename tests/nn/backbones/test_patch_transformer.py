@@ -101,18 +101,47 @@ def test_computing_blocks_twice_changes_no_gradient(kind: type[PatchTransformer]
         torch.testing.assert_close(again, plain, rtol=1e-5, atol=1e-6)
 
 
+def kept(model: PatchTransformer, x: Tensor) -> int:
+    """Bytes beside the weights that a forward pass keeps for the backward pass, each counted once."""
+    own = {value.untyped_storage().data_ptr() for value in model.parameters()}
+    held: dict[int, torch.UntypedStorage] = {}
+
+    def pack(value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        if storage.data_ptr() not in own:
+            held[storage.data_ptr()] = storage
+        return value
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+        model(x)
+    return sum(storage.nbytes() for storage in held.values())
+
+
 @BOTH
 def test_computing_blocks_twice_keeps_less(kind: type[PatchTransformer]) -> None:
-    kept = []
-    for checkpoint_blocks in (False, True):
-        model = network(kind, checkpoint_blocks=checkpoint_blocks)
-        sizes: list[int] = []
-        with torch.autograd.graph.saved_tensors_hooks(
-            lambda x, into=sizes: (into.append(x.numel()), x)[1], lambda x: x
-        ):  # type: ignore[misc]
-            model(sound())
-        kept.append(sum(sizes))
-    assert kept[1] < kept[0] / 2
+    plain, twice = (kept(network(kind, checkpoint_blocks=chosen), sound()) for chosen in (False, True))
+    assert twice < plain / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [Beats, Eat])
+def test_full_fine_tuning_of_32_clips_takes_less_than_5_gb(kind: type[PatchTransformer]) -> None:
+    """By arithmetic, in float32: weights, gradients, Adam's two moments, what blocks hand on, one block in full.
+
+    What the CPU keeps; a GPU's kernels for attention may keep less.
+    """
+
+    def of_a_clip(**options: Any) -> float:
+        """Bytes per clip; what does not grow with them is left out."""
+        model = kind((160_000,), **options).train()  # type: ignore[call-arg]
+        return kept(model, sound(2, 160_000)) - kept(model, sound(1, 160_000))
+
+    with torch.device("meta"):
+        weights = 4 * sum(value.numel() for value in kind((160_000,)).parameters())  # type: ignore[call-arg]
+    block = of_a_clip(depth=2) - of_a_clip(depth=1)
+    between = of_a_clip(checkpoint_blocks=True)
+    assert 4 * weights + 32 * (between + block) < 5e9
+    assert 4 * weights + 32 * (between + 11 * block) > 10e9  # without it
 
 
 @BOTH
