@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from asdcli.errors import UserError, did_you_mean
+from asdcli.errors import UserError, did_you_mean, shown
 
 FindWeights = Callable[[str], Path]
 """From the name of published weights to the file that holds them."""
@@ -29,6 +29,9 @@ class StartsPretrained(Protocol):
     def load_pretrained(self, find: FindWeights) -> None:
         """Put the weights that the recipe names in place; nothing where it names none."""
         ...
+
+
+_COUNT = ".num_batches_tracked"
 
 
 def imagenet_name(network: str, weights: str) -> str:
@@ -56,10 +59,8 @@ def imagenet_state(network: str, weights: str, find: FindWeights) -> dict[str, T
     state = read_weights(path)
     with torch.device("meta"):
         expected = get_model(network, weights=None).state_dict()
-    optional = {name for name in expected if name.endswith(".num_batches_tracked")}
-    check_fit(
-        path, f"torchvision's {network}", {k: v for k, v in expected.items() if k in state or k not in optional}, state
-    )
+    needed = {name: value for name, value in expected.items() if name in state or not name.endswith(_COUNT)}
+    check_fit(path, f"torchvision's {network}", needed, state)
     return state
 
 
@@ -130,7 +131,7 @@ def check_fit(path: Path, network: str, expected: Mapping[str, Tensor], found: M
         for name, value in expected.items()
         if name in found and _shape(found[name]) != str(list(value.shape))
     ]
-    strangers = [f"'{name}'" for name in found if name not in expected]
+    strangers = [f"'{shown(name)}'" for name in found if name not in expected]
     said = [
         *([f"it has no {_few(missing)}"] if missing else []),
         *([_few(misshapen)] if misshapen else []),

@@ -12,10 +12,8 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
 from asdcli.audio.frontends.kaldi_fbank import KaldiFbank
-from asdcli.nn.backbones.patch_transformer import PATCH, PatchTransformer, cut_patches
+from asdcli.nn.backbones.patch_transformer import PATCH, WINDOW, PatchTransformer, cut_patches
 from asdcli.nn.lora import Target
-
-SHORTEST = 400 + (PATCH - 1) * 160  # samples of the 16 frames of one row of patches
 
 
 class Beats(PatchTransformer):
@@ -44,6 +42,7 @@ class Beats(PatchTransformer):
     """
 
     published = "beats"
+    shortest = WINDOW + (PATCH - 1) * 160  # the 16 frames of one row of patches
 
     def __init__(
         self,
@@ -84,6 +83,10 @@ class Beats(PatchTransformer):
             masks=(mask_frames, mask_bands, mask_probability),
             checkpoint_blocks=checkpoint_blocks,
         )
+        if buckets < 4 or buckets % 4 or max_distance <= buckets // 4:
+            raise ValueError(f"buckets is {buckets} and max_distance {max_distance}; see relative_bucket")
+        if not 0 <= attention_dropout <= 1:
+            raise ValueError(f"attention_dropout is {attention_dropout:g}; it is a probability, 0 to 1")
         self._settings = {
             "encoder_layers": depth,
             "encoder_embed_dim": width,
@@ -103,14 +106,9 @@ class Beats(PatchTransformer):
             self.adapt([Target(f"*.self_attn.{name}_proj") for name in ("q", "v", "out")], lora_rank, lora_alpha)
 
     def tokens(self, waveform: Tensor) -> Tensor:
-        waveform = F.pad(waveform, (0, max(0, SHORTEST - waveform.shape[1])))
         x = cut_patches(self.patch_embedding, self.features(waveform))
         x = self.encoder.placed(self.dropout(self.post_extract_proj(self.layer_norm(x))))
         return self.run_blocks(x, self.encoder.layers, self.encoder.position_bias(x.shape[1]))
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        """`[batch, samples]` to `[batch, embedding_size]`, or `[batch, tokens, width]` with `pool: tokens`."""
-        return self.pooling(self.tokens(waveform))
 
     def published_state(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """`{"cfg": settings, "model": tensors}`; the classifier of a file that was fine-tuned is left out."""
@@ -120,7 +118,8 @@ class Beats(PatchTransformer):
         for name, value in {**FIXED, **self._settings}.items():
             if settings.get(name, value) != value:
                 raise ValueError(f"its setting {name} is {settings[name]!r} where {value!r} is needed")
-        state = {_own_name(name): value for name, value in model.items() if not name.startswith("predictor.")}
+        state = {_own_name(str(name)): value for name, value in model.items()}
+        state = {name: value for name, value in state.items() if not name.startswith("predictor.")}
         tables = [name for name in state if name.endswith(".relative_attention_bias.weight")]
         if len(tables) != self._settings["encoder_layers"]:
             raise ValueError(f"it has {len(tables)} tables of the position bias where one per layer is needed")
@@ -253,7 +252,8 @@ def relative_bucket(distance: Tensor, buckets: int, max_distance: int) -> Tensor
     """Row of the bias table for a distance key - query in tokens (T5, Raffel et al. 2020).
 
     One half of the table is for keys after the query, the other for the rest. In each, the first half of the rows are
-    of one distance each; the others widen logarithmically up to `max_distance` and beyond.
+    of one distance each; the others widen logarithmically up to `max_distance` and beyond. So `buckets` is a multiple
+    of 4, and `max_distance` more than a quarter of it.
     """
     half = buckets // 2
     exact = half // 2

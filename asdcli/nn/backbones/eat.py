@@ -124,16 +124,21 @@ class Eat(PatchTransformer):
         model = content.get("model", content)
         if not isinstance(model, Mapping):
             raise ValueError(f"its 'model' is a {type(model).__name__} where tensors are needed")
-        state = {_own_name(name): value for name, value in model.items()}
+        state = {_own_name(str(name)): value for name, value in model.items()}
         state = {name: value for name, value in state.items() if not name.startswith(NOT_OF_THE_ENCODER)}
         stored = state.pop("fixed_positional_encoder.positions", None)
-        if isinstance(stored, Tensor) and not self._are_positions(stored):
+        if stored is not None and not self._are_positions(stored):
             raise ValueError("its positions are not the fixed ones of EAT")
         return state
 
-    def _are_positions(self, stored: Tensor) -> bool:
+    def _are_positions(self, stored: Any) -> bool:
         width = self.positions.shape[1]
-        if stored.ndim != 3 or stored.shape[2] != width or stored.shape[1] % (BANDS // PATCH):
+        if (
+            not isinstance(stored, Tensor)
+            or stored.ndim != 3
+            or stored.shape[2] != width
+            or stored.shape[1] % (BANDS // PATCH)
+        ):
             return False
         expected = fixed_positions(stored.shape[1] // (BANDS // PATCH), width)
         return torch.allclose(stored[0].float(), expected, atol=1e-4)

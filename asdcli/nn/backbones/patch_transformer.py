@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from asdcli.audio.augment.masks import SpectrogramMasks
@@ -16,16 +17,17 @@ from asdcli.nn.pooling import POOLINGS
 from asdcli.nn.pretrained import FindWeights, check_fit, read_weights, weight_file
 
 PATCH = 16  # frames and mel bands of a patch; patches do not overlap
-SAMPLE_RATE_HZ = 16000
+WINDOW = 400  # samples of a frame, 25 ms
 
 
 class PatchTransformer(nn.Module):
     """A transformer of spectrogram patches that owns its front end, and its start from published weights.
 
-    A subclass has `frontend`, `blocks` and `tokens`, and reads its own files with `published_state`.
+    A subclass has `frontend` and `tokens`, and reads its own files with `published_state`.
     """
 
     published: ClassVar[str]  # the name of the published weights, which is what a recipe says for them
+    shortest = WINDOW  # samples; shorter clips are filled with zeros
     frontend: nn.Module
 
     def __init__(
@@ -46,9 +48,11 @@ class PatchTransformer(nn.Module):
         if len(input_shape) != 1:
             raise ValueError(f"it takes waveforms, one example of shape (samples,), not {tuple(input_shape)}")
         if min(width, depth, heads) < 1 or width % heads:
-            raise ValueError(f"width is {width} and heads {heads}; the heads share the width evenly")
+            raise ValueError(f"depth is {depth}, width {width} and heads {heads}; the heads share the width evenly")
         if layer is not None and not 1 <= layer <= depth:
             raise ValueError(f"layer is {layer}; this network has layers 1 to {depth}")
+        if not 0 <= layer_drop <= 1:
+            raise ValueError(f"layer_drop is {layer_drop:g}; it is a probability, 0 to 1")
         self.weights, self.pool, self.layer_drop, self.checkpoint_blocks = weights, pool, layer_drop, checkpoint_blocks
         self._layers_run = layer or depth
         self.masks = SpectrogramMasks(*masks)
@@ -62,6 +66,10 @@ class PatchTransformer(nn.Module):
 
     # --- forward --------------------------------------------------------------------------------------------------
 
+    def forward(self, waveform: Tensor) -> Tensor:
+        """`[batch, samples]` to `[batch, embedding_size]`, or `[batch, tokens, width]` with `pool: tokens`."""
+        return self.pooling(self.tokens(waveform))
+
     def tokens(self, waveform: Tensor) -> Tensor:
         """Waveforms `[batch, samples]`, full scale 1, 16 kHz, to `[batch, tokens, width]` of the chosen layer."""
         raise NotImplementedError
@@ -72,7 +80,7 @@ class PatchTransformer(nn.Module):
         In training parts of it are hidden.
         """
         with torch.no_grad(), torch.autocast(waveform.device.type, enabled=False):
-            return self.masks(self.frontend(waveform))
+            return self.masks(self.frontend(F.pad(waveform, (0, max(0, self.shortest - waveform.shape[1])))))
 
     def run_blocks(self, x: Tensor, blocks: nn.ModuleList, *others: Tensor) -> Tensor:
         """Tokens through the blocks up to the chosen layer.

@@ -219,6 +219,29 @@ def test_bare_tensors_are_no_file_of_beats(tmp_path: Path) -> None:
         from_file(saved(tmp_path, content()["model"]))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"buckets": 6}, "buckets is 6"),
+        ({"buckets": 0}, "buckets is 0"),
+        ({"max_distance": 5}, "max_distance 5"),
+        ({"heads": 5}, "heads 5"),
+        ({"depth": 0}, "depth is 0"),
+        ({"layer": 0}, "layer is 0; this network has layers 1 to 2"),
+        ({"layer_drop": 1.5}, r"layer_drop is 1\.5"),
+        ({"dropout": -1.0}, "dropout"),
+        ({"attention_dropout": 2.0}, "attention_dropout is 2"),
+        ({"mask_frames": -1}, "mask_frames"),
+        ({"lora": "q+v+out", "lora_rank": 0}, "a rank of 1 or more"),
+    ],
+)
+def test_impossible_settings_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Beats((16_000,), **{**TINY, **options})
+    with pytest.raises(ValueError, match="it takes waveforms"):
+        Beats((5, 16), **TINY)
+
+
 def test_clips_of_any_length_are_heard() -> None:
     network = Beats((16_000,), **TINY).eval()
     with torch.no_grad():

@@ -81,7 +81,7 @@ def test_other_bytes_are_no_weight_file(kind: type[PatchTransformer], content: b
 
 
 @BOTH
-@pytest.mark.parametrize("model", [None, 3, "text", {}, {"a": 1}])
+@pytest.mark.parametrize("model", [None, 3, "text", {}, {"a": 1}, {1: 2}])
 def test_other_contents_are_told(kind: type[PatchTransformer], model: Any, tmp_path: Path) -> None:
     torch.save({"cfg": {}, "model": model}, tmp_path / "weights.pt")
     with pytest.raises(UserError, match=rf"weights\.pt does not fit {kind.__name__}: it"):
