@@ -31,6 +31,8 @@ from asdcli.training.tasks.task import Task
 from asdcli.training.views.view import Batch, Mixed, ViewLabels
 
 CPU = torch.device("cpu")
+OF_WAVEFORMS = ("beats", "eat")
+SMALL = {"depth": 2, "width": 96, "heads": 4, "hidden": 192}
 
 
 # --- front ends -------------------------------------------------------------------------------------------------------
@@ -69,12 +71,19 @@ def networks(setting: Setting) -> list[Item]:
 
 @torch.no_grad()
 def _network(name: str, setting: Setting) -> list[Row]:
-    """Embeddings or reconstructions of one batch, of the shape that a shipped recipe has, in evaluation."""
-    method = _method_with(name, setting.profile)
-    shape = view_of_noise(method, 6, CPU).input_shape
-    x = _images(2 if setting.quick else 16, *shape)
+    """Embeddings or reconstructions of one batch, of the shape that a shipped recipe has, in evaluation.
+
+    Networks that take waveforms get clips of 10 s.
+    """
+    count = 2 if setting.quick else 16
+    if name in OF_WAVEFORMS:
+        component = Component.model_validate({"name": name, **(SMALL if setting.quick else {})})
+        x = 0.1 * torch.randn(count, SAMPLES, generator=generator("bench"))
+    else:
+        method = _method_with(name, setting.profile)
+        component, x = method.model, _images(count, *view_of_noise(method, 6, CPU).input_shape)
     torch.manual_seed(0)
-    model = _settled(build(BACKBONES, "model", method.model, shape), x).to(memory_format=torch.channels_last)
+    model = _settled(build(BACKBONES, "model", component, x.shape[1:]), x).to(memory_format=torch.channels_last)
     cpu, half_cpu, exact = model(x), _in_bfloat16(model, x), copy.deepcopy(model).double()(x.double())
     model, x = model.to(setting.device), x.to(setting.device)
     found, half = _without_tf32(model, x), _in_bfloat16(model, x)

@@ -76,6 +76,22 @@ def bring_weights(weights: PublishedWeights, folder: Path, line: Line, ui: Ui) -
     return folder / weights.file
 
 
+def need_weights(weights: PublishedWeights, folder: Path, line: Line, ui: Ui) -> Path:
+    """As `bring_weights`, for work that starts from them: without them there is nothing wrong with that work.
+
+    Raises:
+        UserError: they are not there and cannot be fetched; says what to download, from where and how large it is.
+    """
+    try:
+        return bring_weights(weights, folder, line, ui)
+    except StoppedError:
+        raise
+    except WorkError as error:
+        raise UserError(
+            f"The weights {weights.name} are not here and could not be fetched: {error}", error.hint
+        ) from error
+
+
 def fetch_weights(weights: PublishedWeights, folder: Path, line: Line, say: Say = lambda done, why: None) -> str:
     """Bring the file to the folder from the first host that has it; returns that host's address."""
     reasons = []

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from asdcli.errors import UserError, did_you_mean
+from asdcli.errors import UserError, did_you_mean, shown
 
 FindWeights = Callable[[str], Path]
 """From the name of published weights to the file that holds them."""
@@ -31,6 +31,9 @@ class StartsPretrained(Protocol):
         ...
 
 
+_COUNT = ".num_batches_tracked"
+
+
 def imagenet_name(network: str, weights: str) -> str:
     """What torchvision's ImageNet weights of a network are called, where a recipe says `imagenet`; else empty."""
     return f"imagenet_{network}" if weights == "imagenet" else ""
@@ -38,6 +41,8 @@ def imagenet_name(network: str, weights: str) -> str:
 
 def imagenet_state(network: str, weights: str, find: FindWeights) -> dict[str, Tensor]:
     """All weights of one of torchvision's networks, under torchvision's names and with its shapes, on the CPU.
+
+    Counts of batches seen may be missing: old files lack them, and they change nothing at a fixed momentum.
 
     Args:
         network: torchvision's name: `mobilenet_v2`, `resnet18`, `resnet50`, `wide_resnet50_2`, ...
@@ -48,54 +53,98 @@ def imagenet_state(network: str, weights: str, find: FindWeights) -> dict[str, T
         UserError: the file is missing, cannot be read, or holds another network's weights.
         WorkError: the published weights cannot be had (as `find` says).
     """
-    name = imagenet_name(network, weights)
-    path = find(name) if name else Path(weights).expanduser()
-    if not path.is_file():
-        raise UserError(
-            f"There is no weight file {path.absolute()}.{did_you_mean(weights, ['random', 'imagenet'])}",
-            "weights is random, imagenet, or the path of a file.",
-        )
-    try:
-        state = _read(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except Exception as error:  # whatever the two readers raise on bytes that are not theirs
-        raise UserError(
-            f"{path} is no weight file.", "It should hold a state dict of tensors, as .safetensors or saved by torch."
-        ) from error
-    if difference := _difference(network, state):
-        raise UserError(f"{path} does not fit torchvision's {network}: {difference}.")
+    from torchvision.models import get_model
+
+    path = weight_file("imagenet", imagenet_name(network, weights), weights, find)
+    state = read_weights(path)
+    with torch.device("meta"):
+        expected = get_model(network, weights=None).state_dict()
+    needed = {name: value for name, value in expected.items() if name in state or not name.endswith(_COUNT)}
+    check_fit(path, f"torchvision's {network}", needed, state)
     return state
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def weight_file(word: str, name: str, weights: str, find: FindWeights) -> Path:
+    """The file that a recipe's `weights` means: published ones of this name, which `find` finds, or a path.
+
+    word: what a recipe says for the published ones. name: what they are called; empty for a path.
+    """
+    path = find(name) if name else Path(weights).expanduser()
+    if not path.is_file():
+        raise UserError(
+            f"There is no weight file {path.absolute()}.{did_you_mean(weights, ['random', word])}",
+            f"weights is random, {word}, or the path of a file.",
+        )
+    return path
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """What a weight file holds, on the CPU, without running any code in it: `.safetensors`, or a mapping that torch
+    saved, whose values may be tensors, plain data, or mappings of those.
+
+    Raises:
+        UserError: the file cannot be read, or only by running what is in it.
+    """
+    try:
+        return _read(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except Exception as error:  # whatever the two readers raise on bytes that are not theirs
+        if code := _code_in(path):
+            raise UserError(
+                f"{path} would run code to be read ({_few(code)}), which is refused.",
+                "Take a file of tensors alone: .safetensors, or {'model': tensors} saved by torch.",
+            ) from error
+        raise UserError(
+            f"{path} is no weight file.", "It should hold a state dict of tensors, as .safetensors or saved by torch."
+        ) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
-        return load_file(path)
+        return dict(load_file(path))
     state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, Mapping):
         raise ValueError(f"{path} holds a {type(state).__name__}")
     return dict(state)
 
 
-def _difference(network: str, state: Mapping[str, Any]) -> str:
-    """The first entry in which a state dict differs from what the network has, in words; empty if there is none.
+def _code_in(path: Path) -> list[str]:
+    """Names of what one of torch's files would call when it is read, beside what makes tensors; none is called."""
+    try:
+        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+    except Exception:  # it is none of torch's files
+        return []
 
-    Counts of batches seen may be missing: old files lack them, and they change nothing at a fixed momentum.
+
+def check_fit(path: Path, network: str, expected: Mapping[str, Tensor], found: Mapping[str, Any]) -> None:
+    """Compare names and shapes of what a network needs with what a file holds.
+
+    Raises:
+        UserError: some are missing, of another shape, or unknown; the first few of each kind are named.
     """
-    from torchvision.models import get_model
+    missing = [f"'{name}'" for name in expected if name not in found]
+    misshapen = [
+        f"'{name}' is {_shape(found[name])} where {list(value.shape)} is needed"
+        for name, value in expected.items()
+        if name in found and _shape(found[name]) != str(list(value.shape))
+    ]
+    strangers = [f"'{shown(name)}'" for name in found if name not in expected]
+    said = [
+        *([f"it has no {_few(missing)}"] if missing else []),
+        *([_few(misshapen)] if misshapen else []),
+        *([f"the network has no {_few(strangers)}"] if strangers else []),
+    ]
+    if said:
+        raise UserError(f"{path} does not fit {network}: {'; '.join(said)}.")
 
-    with torch.device("meta"):
-        expected = get_model(network, weights=None).state_dict()
-    for name, value in expected.items():
-        if name not in state:
-            if name.endswith(".num_batches_tracked"):
-                continue
-            return f"it has no '{name}'"
-        found = state[name]
-        if not isinstance(found, Tensor) or found.shape != value.shape:
-            shape = list(found.shape) if isinstance(found, Tensor) else f"a {type(found).__name__}"
-            return f"'{name}' is {shape} where {list(value.shape)} is needed"
-    strangers = [name for name in state if name not in expected]
-    return f"the network has no '{strangers[0]}'" if strangers else ""
+
+def _shape(value: Any) -> str:
+    return str(list(value.shape)) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def _few(words: list[str], most: int = 3) -> str:
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more

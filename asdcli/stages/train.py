@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asdcli.download.transport import Line
-from asdcli.download.weights import bring_weights, load_weights
+from asdcli.download.weights import load_weights, need_weights
 from asdcli.errors import AsdError, UserError, WorkError
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method
@@ -147,7 +147,7 @@ def _train(selection: Selection, run: Run) -> None:
         device=device,
         title=f"train {run.title}",
         ui=selection.ui,
-        find_weights=lambda name: bring_weights(
+        find_weights=lambda name: need_weights(
             load_weights(name), selection.workspace.weights, Line.to(), selection.ui
         ),
         watch=make_watch(selection, method, data, view),

@@ -19,6 +19,7 @@ from asdcli.download.weights import (
     bring_weights,
     fetch_weights,
     load_weights,
+    need_weights,
     take_weights,
     weights_names,
 )
@@ -96,6 +97,15 @@ def test_no_host(server: Server, weights: PublishedWeights, tmp_path: Path) -> N
     assert "asd download beats --from FILE" in caught.value.hint
     assert weights.sha256 in caught.value.hint
     assert not list(tmp_path.iterdir())
+
+
+def test_work_that_needs_them_says_what_to_download(server: Server, weights: PublishedWeights, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"The weights beats are not here and could not be fetched: .*404") as caught:
+        need_weights(weights, tmp_path, Line(server.url, QUICK), Ui())
+    assert f"fetch {weights.hosts[0]} by hand" in caught.value.hint
+    assert f"The file has {weights.size} bytes" in caught.value.hint
+    server.pages[weights.hosts[0].removeprefix("https://huggingface.co")] = DATA
+    assert need_weights(weights, tmp_path, Line(server.url, QUICK), Ui()).read_bytes() == DATA
 
 
 def test_other_contents_are_refused(server: Server, weights: PublishedWeights, tmp_path: Path) -> None:

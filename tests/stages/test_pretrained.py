@@ -14,7 +14,7 @@ from server import Server, running
 from torchvision.models import get_model
 
 from asdcli.download.weights import PublishedWeights, load_weights
-from asdcli.errors import WorkError
+from asdcli.errors import UserError
 from asdcli.recipe.loading import RECIPES
 from asdcli.stages import train
 from asdcli.stages.doctor import examine
@@ -77,10 +77,11 @@ def test_missing_weights_are_fetched_once_and_used(
 def test_weights_that_cannot_be_had_are_named_with_what_to_do(
     tree: Path, recipe: Path, server: Server, published: tuple[PublishedWeights, bytes]
 ) -> None:
-    with pytest.raises(WorkError, match="404") as caught:
+    with pytest.raises(UserError, match=f"The weights {NAME} are not here and could not be fetched: .*404") as caught:
         trained(tree, recipe)
     assert f"asd download {NAME} --from FILE" in caught.value.hint
     assert published[0].hosts[0] in caught.value.hint
+    assert f"The file has {published[0].size} bytes" in caught.value.hint
     assert not list((tree / "runs").rglob("weights.safetensors"))
 
 

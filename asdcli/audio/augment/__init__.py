@@ -1,1 +1,1 @@
-"""What is done to sound or features on purpose: pitch, speed, noise."""
+"""What is done to sound or features on purpose: pitch, speed, noise, masks."""

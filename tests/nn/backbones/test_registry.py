@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,12 +14,35 @@ from asdcli.nn.backbones import BACKBONES
 from asdcli.recipe.components import Component, build
 
 # One example, where a network does not take five frames of sixteen features.
-SHAPES: dict[str, tuple[int, ...]] = {"mobilenetv2_autoencoder": (32, 32), "mobilenet_v2": (64, 64)}
+SHAPES: dict[str, tuple[int, ...]] = {
+    "mobilenetv2_autoencoder": (32, 32),
+    "mobilenet_v2": (64, 64),
+    "beats": (5_360,),
+    "eat": (5_360,),
+}
+# What makes small networks of large ones, and nothing random in training.
+SMALL: dict[str, dict[str, Any]] = {
+    "beats": {
+        "pool": "statistics",
+        "depth": 2,
+        "width": 32,
+        "heads": 4,
+        "hidden": 64,
+        "patch_width": 16,
+        "conv_kernel": 8,
+        "conv_groups": 4,
+        "dropout": 0.0,
+        "attention_dropout": 0.0,
+        "layer_drop": 0.0,
+    },
+    "eat": {"depth": 2, "width": 32, "heads": 4, "hidden": 64, "target_frames": 32},
+}
 
 
 def network(name: str, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    module: nn.Module = build(BACKBONES, "model", Component(name=name), SHAPES.get(name, (5, 16)))
+    component = Component.model_validate({"name": name, **SMALL.get(name, {})})
+    module: nn.Module = build(BACKBONES, "model", component, SHAPES.get(name, (5, 16)))
     return module
 
 
