@@ -27,7 +27,9 @@ from asdcli.training.labels import CLASS, MACHINE, LabelSet, LabelSets
 from asdcli.training.precision import bfloat16_network
 from asdcli.training.seeds import generator
 from asdcli.training.tasks import TASKS
+from asdcli.training.tasks.mixed_softmax import MixedSoftmax
 from asdcli.training.tasks.task import Task
+from asdcli.training.tasks.vicreg_mixup import VicRegMixup
 from asdcli.training.views.view import Batch, Mixed, ViewLabels
 
 CPU = torch.device("cpu")
@@ -199,6 +201,13 @@ def _loss(name: str, params: dict[str, Any], setting: Setting) -> list[Row]:
     return rows
 
 
+def _inputs(task: Task, x: Tensor) -> dict[str, Tensor]:
+    """What the task's batches carry: the examples, or mixtures with their parts."""
+    if not isinstance(task, VicRegMixup | MixedSoftmax):
+        return {"x": x}
+    return {"first": x, "second": x.roll(1, 0), "mixed": (x + x.roll(1, 0)) / 2}
+
+
 def _classes(count: int, draw: torch.Generator) -> Tensor:
     """Class numbers `[sets, count]`."""
     return torch.randint(CLASSES, (len(SETS), count), generator=draw)
@@ -213,7 +222,7 @@ def _value_and_gradients(task: Task, device: torch.device, dtype: torch.dtype) -
     labels, others = (dict(zip(SETS, _classes(count, draw).to(device), strict=True)) for _ in range(2))
     rate = torch.rand(count, generator=draw).to(device, wide)
     with bfloat16_network(task.model, device) if half else nullcontext():
-        batch = Batch({"x": x}, torch.arange(count), labels, Mixed(torch.arange(count), others, rate))
+        batch = Batch(_inputs(task, x), torch.arange(count), labels, Mixed(torch.arange(count), others, rate))
         loss = task(batch, draw)["loss"]
     loss.backward()
     gradients = [weight.grad.flatten() for weight in task.parameters() if weight.grad is not None]

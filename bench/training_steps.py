@@ -105,7 +105,8 @@ def time_network(
     """Seconds of these many times forward, backward and update by hand, all with the same batch."""
     loop = phase_loop(method, name, view, device, task=task, **UNMEASURED | changes)
     train_mode(task)
-    batch = view.batch(torch.arange(min(loop.phase.batch_size, len(view.clip))), generator("bench"))
+    examples = torch.arange(min(loop.phase.batch_size, len(view.clip)))
+    batch = loop.make_batch(examples, generator("bench"), loop.training)
     return timed(device, lambda: bare_steps(loop, batch, steps))
 
 

@@ -127,7 +127,7 @@ class PhaseLoop:
         """
         phase = self.phase
         seed_layers(self.device, self.seed, self.name, "step", self.at.step)
-        batch = self._batch(examples, generator(self.seed, self.name, "batch", self.at.step), self.training)
+        batch = self.make_batch(examples, generator(self.seed, self.name, "batch", self.at.step), self.training)
         try:
             losses = self._forward(batch, self.at.step)
         except ValueError as error:
@@ -149,7 +149,7 @@ class PhaseLoop:
             self.optimizer.zero_grad(set_to_none=True)
         return {name: _sum_and_count(value.detach().double(), len(examples)) for name, value in losses.items()}
 
-    def _batch(self, examples: Tensor, draw: torch.Generator, among: Tensor) -> Batch:
+    def make_batch(self, examples: Tensor, draw: torch.Generator, among: Tensor) -> Batch:
         """The examples as the phase augments them. among: those that may be mixed in."""
         make: Make = self.view.batch
         for augment in self.augments:
@@ -205,7 +205,7 @@ class PhaseLoop:
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for index, examples in enumerate(self.held_out.split(self.phase.batch_size)):
             seed_layers(self.device, self.seed, self.name, "validation", index)
-            batch = self._batch(examples, generator(self.seed, self.name, "validation", index), self.held_out)
+            batch = self.make_batch(examples, generator(self.seed, self.name, "validation", index), self.held_out)
             total += self._forward(batch, index)["loss"].double() * len(examples)
         return float(total) / len(self.held_out)
 

@@ -1,6 +1,6 @@
 """VICReg (Bardes et al. 2022, arXiv:2105.04906) of pairs and their mixture, as EPFL's DCASE 2022 report has it.
 
-Everything is computed in float32 whatever the precision of the network: variances of half precision are rounding.
+What a network gives in half precision is computed in float32: variances of half precision are rounding.
 """
 
 from __future__ import annotations
@@ -21,20 +21,25 @@ def mixture_distance(
     `[batch, size]` each, rate `[batch]`. The mean over the batch of squared distances: as printed, a `sum` over
     dimensions; its text says mean squared error, the `mean` over them.
     """
-    between = torch.lerp(first.float(), second.float(), rate.float()[:, None])
-    squared = (mixed.float() - between).square()
+    first, second, mixed = map(_wide, (first, second, mixed))
+    squared = (mixed - torch.lerp(first, second, rate.to(first.dtype)[:, None])).square()
     return squared.mean() if reduction == "mean" else squared.sum(1).mean()
 
 
 def variance_loss(embeddings: Tensor) -> Tensor:
     """How far the deviation of each dimension over the batch falls short of 1: mean of max(0, 1 - sqrt(Var + 1e-4))."""
-    deviation = (embeddings.float().var(0) + EPSILON).sqrt()
+    deviation = (_wide(embeddings).var(0) + EPSILON).sqrt()
     return (1 - deviation).clamp_min(0).mean()
 
 
 def covariance_loss(embeddings: Tensor) -> Tensor:
     """Squared covariances between different dimensions, summed and divided by the number of dimensions."""
-    centred = embeddings.float() - embeddings.float().mean(0)
+    embeddings = _wide(embeddings)
+    centred = embeddings - embeddings.mean(0)
     covariance = centred.T @ centred / max(len(embeddings) - 1, 1)
     apart = covariance.square().sum() - covariance.diagonal().square().sum()
     return apart / embeddings.shape[1]
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values.float() if values.itemsize < 4 else values

@@ -62,5 +62,7 @@ class MixedSoftmax(Task):
         """`[batch, classes]`."""
         mixed = batch.mixed
         assert mixed is not None  # parts_of_mixture has seen it
-        own, other = (F.one_hot(label, self._classes).float() for label in (batch.label, mixed.labels[CLASS]))
+        own, other = (
+            F.one_hot(label, self._classes).to(mixed.rate.dtype) for label in (batch.label, mixed.labels[CLASS])
+        )
         return torch.lerp(own, other, mixed.rate[:, None])

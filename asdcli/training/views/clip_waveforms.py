@@ -65,13 +65,13 @@ class ClipWaveforms:
         index = (self._starts[rows].to(device)[:, None] + offset).clamp(0, len(self._samples) - 1)
         samples = _full_scale(self._samples[index])
         if cut.subtract_mean:
-            samples = samples - self._means[rows].to(device)[:, None]
+            samples = samples - self._means[rows.to(device)][:, None]
         return samples * inside
 
     @cached_property
     def _means(self) -> Tensor:
-        """Mean of each clip, full scale 1, `[clips]` on the CPU."""
-        return torch.stack([self.whole(row).mean().cpu() for row in range(len(self.lengths))])
+        """Mean of each clip, full scale 1, `[clips]`."""
+        return torch.stack([self.whole(row).mean() for row in range(len(self.lengths))])
 
 
 class PieceCut:
