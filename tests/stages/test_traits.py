@@ -14,7 +14,7 @@ from asdcli.recipe.loading import load_recipe, recipe_names
 from asdcli.recipe.schema import Method
 from asdcli.stages import traits
 from asdcli.stages.selection import Selection, select
-from asdcli.stages.systems import fuse_recipe
+from asdcli.stages.systems import System, fuse_recipe
 from asdcli.stages.traits import MEMORY, Memory, Traits
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
@@ -32,7 +32,7 @@ def method_of(name: str) -> Method:
 
 
 def test_a_command_with_nothing_to_do_imports_no_torch(tree: Path, imported_by_asd: Callable[..., set[str]]) -> None:
-    fuse_recipe(smoke(tree), None, "train", None)
+    fuse_recipe(smoke(tree), System(None, "train"), None)
     for command in ("features", "train", "embed", "score", "ensemble"):
         imported = {name.partition(".")[0] for name in imported_by_asd("--root", str(tree), command, *RECIPE)}
         assert not imported & {"torch", "torchaudio", "scipy", "sklearn", "matplotlib", "requests", "soundfile"}, (

@@ -11,5 +11,11 @@ from torch import nn
 from asdcli.audio.frontends.kaldi_fbank import KaldiFbank
 from asdcli.audio.frontends.logmel import LogMel
 from asdcli.audio.frontends.stft import Stft
+from asdcli.audio.frontends.waveform import Waveform
 
-FRONTENDS: dict[str, type[nn.Module]] = {"logmel": LogMel, "stft": Stft, "kaldi_fbank": KaldiFbank}
+FRONTENDS: dict[str, type[nn.Module]] = {
+    "logmel": LogMel,
+    "stft": Stft,
+    "kaldi_fbank": KaldiFbank,
+    "waveform": Waveform,
+}

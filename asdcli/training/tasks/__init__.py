@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from asdcli.training.tasks.arcface import ArcFaceClassification
+from asdcli.training.tasks.frozen import Frozen
 from asdcli.training.tasks.layer_features import LayerFeatures
 from asdcli.training.tasks.machine_conditions import MachineConditions
 from asdcli.training.tasks.mixed_softmax import MixedSoftmax
@@ -18,6 +19,7 @@ TASKS: dict[str, Callable[..., Any]] = {
     "arcface": ArcFaceClassification,
     "softmax": SoftmaxClassification,
     "layer_features": LayerFeatures,
+    "frozen": Frozen,
     "machine_conditions": MachineConditions,
     "vicreg_mixup": VicRegMixup,
     "mixed_softmax": MixedSoftmax,

@@ -8,6 +8,7 @@ from typing import Any
 from asdcli.training.views.frame_windows import FrameWindows
 from asdcli.training.views.transformed_pieces import TransformedPieces
 from asdcli.training.views.waveform_pieces import WaveformPieces
+from asdcli.training.views.waveforms import Waveforms
 from asdcli.training.views.whole_clips import WholeClips
 
 VIEWS: dict[str, Callable[..., Any]] = {
@@ -15,4 +16,5 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "whole_clips": WholeClips,
     "waveform_pieces": WaveformPieces,
     "transformed_pieces": TransformedPieces,
+    "waveforms": Waveforms,
 }

@@ -48,6 +48,16 @@ class ClipWaveforms:
         begin, length = int(self._starts[row]), int(self.lengths[row])
         return _full_scale(self._samples[begin : begin + length])[None]
 
+    def beginnings(self, rows: Tensor, samples: int) -> Tensor:
+        """The first so many samples of some clips, full scale 1; zeros beyond their ends: `[batch, samples]`.
+
+        rows: the clips, `[batch]` on the CPU.
+        """
+        device = self._samples.device
+        offset = torch.arange(samples, device=device)
+        index = (self._starts[rows].to(device)[:, None] + offset).clamp(max=len(self._samples) - 1)
+        return _full_scale(self._samples[index]) * (offset < self.lengths[rows].to(device)[:, None])
+
     def segments(self, rows: Tensor, anchors: Tensor, cut: PieceCut) -> Tensor:
         """What a cut needs around one anchor in each clip, as a front end has it of the whole clip: `[batch, offsets]`.
         Beyond its ends a clip is zero or mirrored; its mean is taken away where the front end does so.
