@@ -91,7 +91,7 @@ def test_doctor_tells_which_recipes_need_which_weights(tmp_path: Path) -> None:
         return {what.removeprefix("weights "): text for what, text in found.items() if what.startswith("weights ")}
 
     first = told()
-    assert set(first) == {NAME, "imagenet_mobilenet_v2"}
+    assert set(first) == {NAME, "imagenet_mobilenet_v2", "beats", "eat"}
     assert first[NAME][0] == "note"
     assert first[NAME][1].startswith("not here, which padim (imagenet) starts from")
     assert "mobilenet_ae (imagenet)" in first["imagenet_mobilenet_v2"][1]
@@ -99,4 +99,4 @@ def test_doctor_tells_which_recipes_need_which_weights(tmp_path: Path) -> None:
     for name in (NAME, "beats"):
         (tmp_path / "weights" / load_weights(name).file).touch()
     assert told()[NAME] == ("ok", "here, which padim (imagenet) starts from")
-    assert told()["beats"] == ("ok", "here, which no recipe here needs")
+    assert told()["beats"] == ("ok", "here, which frozen_encoder (beats) starts from")
