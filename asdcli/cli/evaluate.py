@@ -10,6 +10,7 @@ import typer
 
 from asdcli.cli import options
 from asdcli.cli.console import Output
+from asdcli.cli.lacking import lacking
 
 if TYPE_CHECKING:
     from asdcli.challenge.editions.edition import Edition
@@ -38,7 +39,7 @@ def evaluate(
     recipe: options.Recipe = None,
     machine: options.Machine = None,
     member: options.Member = None,
-    truth: Annotated[Path | None, typer.Option(help="Folder of the official ground-truth CSVs of an eval set.")] = None,
+    truth: options.Truth = None,
     set_name: Annotated[options.SetName, typer.Option("--set", help="Which sets to evaluate.")] = options.SetName.all,
     partial: Annotated[
         bool, typer.Option("--partial", help="Where files are missing: a score of the others, called partial.")
@@ -72,7 +73,7 @@ def evaluate(
             profile=profile,
         )  # fmt: skip
     results = stage.run(
-        output.workspace, output.ui, edition, opened, truth, set_name.value, bootstrap, partial, machine or ()
+        output.workspace, output.ui, edition, opened, truth or (), set_name.value, bootstrap, partial, machine or ()
     )
     standings = stage.standings(results)
     documents = [{"system": r.system, "path": str(r.path), **r.evaluation.as_dict()} for r in results]
@@ -184,16 +185,8 @@ def _verdict(evaluation: Evaluation) -> str:
 
 def _lacking(evaluation: Evaluation) -> str:
     """What an official score wants and is not there."""
-    kinds = {"score": evaluation.missing, "decision": evaluation.undecided}
-    parts = [
-        f"{len(units)} {kind} file{'s are' if len(units) > 1 else ' is'} missing "
-        f"({', '.join(map(str, units[:3]))}{', ...' if len(units) > 3 else ''})"
-        for kind, units in kinds.items()
-        if units
-    ]
-    if evaluation.left_out:
-        parts.append(f"{', '.join(evaluation.left_out)} {'were' if len(evaluation.left_out) > 1 else 'was'} left out")
-    return ", and ".join(parts)
+    kinds = {"missing": evaluation.missing, "undecided": evaluation.undecided, "unlabelled": evaluation.unlabelled}
+    return lacking({kind: list(map(str, units)) for kind, units in kinds.items()}, evaluation.left_out)
 
 
 def _with_interval(value: float, ci95: tuple[float, float] | None, words: str = "", sign: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,6 +36,13 @@ Data = Annotated[
 Machine = Annotated[list[str] | None, typer.Option("--machine", "-m", help="Only this machine type; may be repeated.")]
 Member = Annotated[list[str] | None, typer.Option("--member", help="Only this member; may be repeated.")]
 Set = Annotated[SetName, typer.Option("--set", help="Which sets on disk to use, in training too.")]
+Truth = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Ground truth: official CSVs, their folder or list, an evaluator's repository, also as a zip; of all "
+        "machines or of some. May be repeated."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed of the run.", min=0)]
 Seeds = Annotated[list[int], typer.Option("--seed", help="Seed of the run; may be repeated.", min=0)]
 FIRST_SEED = [0]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from asdcli.challenge.editions.edition import Edition
-from asdcli.challenge.editions.truth import Truth, read_truth, truth_from_names
 from asdcli.challenge.metrics.comparison import Estimate, comparable, difference, mean_score
 from asdcli.challenge.metrics.evaluation import Evaluation, evaluate
 from asdcli.errors import UserError
 from asdcli.scores.folders import ScoreFolder
+from asdcli.stages.truths import given_truth, truth_of
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
 
@@ -66,7 +66,7 @@ def run(
     ui: Ui,
     edition: Edition,
     folders: list[ScoreFolder],
-    truth_path: Path | None = None,
+    truth_places: Sequence[Path] = (),
     set_name: str = "all",
     bootstrap: int = 1000,
     partial: bool = False,
@@ -74,24 +74,25 @@ def run(
 ) -> list[Result]:
     """Evaluate every set of every folder whose labels are known: from clip names, or from ground-truth files.
 
-    partial: whether a score of a part of the files is wanted where some are missing. machines: those that the folders
-    were narrowed to; none for all.
+    truth_places: ground truth of the whole set or of parts of it. partial: whether a score of a part of the files is
+    wanted where some are missing. machines: those that the folders were narrowed to; none for all.
 
     Raises UserError when nothing can be evaluated at all.
     """
     results = []
+    given = given_truth(truth_places, edition)
     for folder in folders:
         for name in folder.scores:
             if not folder.scores[name] or set_name not in ("all", name):
                 continue
-            truth = _truth(workspace, edition, folder, name, truth_path)
+            scores = folder.read(name)
+            clips = {unit: names for unit, (names, _) in scores.items()}
+            truth = truth_of(workspace, edition, name, clips, given)
             if truth is None:
                 ui.say(f"{folder.name}: the {name} set is left out, there is no ground truth for it here.")
                 continue
             decisions = folder.read_decisions(name)
-            evaluation = evaluate(
-                edition, folder.read(name), truth, decisions, bootstrap, partial=partial, machines=machines
-            )
+            evaluation = evaluate(edition, scores, truth, decisions, bootstrap, partial=partial, machines=machines)
             results.append(Result(folder.name, folder.path, folder.family, evaluation))
     if not results:
         raise UserError(
@@ -117,24 +118,6 @@ def standings(results: list[Result]) -> list[Standing]:
         partial = any(evaluation.partial_score is not None for evaluation in evaluations)
         standing.append(Standing(name, set_name, len(members), mean_score(evaluations), reference, apart, partial))
     return standing
-
-
-def _truth(
-    workspace: Workspace, edition: Edition, folder: ScoreFolder, set_name: str, given: Path | None
-) -> Truth | None:
-    """Labels of one set: the folder given, else the names where they tell, else the truth under the root.
-
-    A development set keeps the labels in its names beside a given truth that is not about its clips.
-    """
-    place = given or workspace.truth(edition.name)
-    if set_name != "dev":
-        return read_truth(place, edition) if given or place.is_dir() else None
-    names = {unit: clips for unit, (clips, _) in folder.read(set_name).items()}
-    if given is not None:
-        truth = read_truth(given, edition)
-        if any(truth.knows(unit, clips) for unit, clips in names.items()):
-            return truth
-    return truth_from_names(edition, set_name, names)
 
 
 def rows_of(evaluation: Evaluation) -> Iterator[tuple[str, str, dict[str, float]]]:
