@@ -11,7 +11,7 @@ _SAID = {
 }
 
 
-def lacking(units: Mapping[str, Sequence[str]], left_out: Sequence[str]) -> str:
+def lacking(units: Mapping[str, Sequence[str]], left_out: Sequence[str] = ()) -> str:
     """units: names of units by what they lack; left_out: machine types that nobody asked for."""
     parts = []
     for kind, names in units.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,9 +82,8 @@ def current_ensemble(selection: Selection) -> ScoreFolder:
         fused, _ = fuse_recipe(selection, choice, norm or "train", ensemble_folder(selection, "of-all"))
     else:
         made = Made(place).read().get("all", {})
-        fused, _ = fuse_recipe(
-            selection, choice_from_dict(made.get("choice")), made.get("normalisation", "train"), None
-        )
+        again, norm = choice_from_dict(made.get("choice")), made.get("normalisation", "train")
+        fused, _ = fuse_recipe(selection, again, norm, None, truth_places=list(map(Path, made.get("truth", ()))))
     folder = open_score_folder(selection.workspace, selection.ui, fused.out, selection.edition)
     return replace(folder, name=f"{folder.name} (oracle on dev)") if fused.shares.oracle else folder
 
@@ -127,14 +127,19 @@ def named_system(selection: Selection, name: str) -> tuple[Shares | Best, Norm, 
 
 
 def fuse_recipe(
-    selection: Selection, choice: Choice, norm: Norm, out: Path | None, only: str | None = None
+    selection: Selection,
+    choice: Choice,
+    norm: Norm,
+    out: Path | None,
+    only: str | None = None,
+    truth_places: Sequence[Path] = (),
 ) -> tuple[ensemble.Fused, list[ScoreFolder]]:
     """Fuse the recipe's members, or one detector of theirs, into `out`, or where the recipe's ensemble lies."""
     folders = member_folders(selection, only)
     place = out or ensemble_folder(selection)
     with selection.workspace.lock(place):
         rules = _rules(selection, folders)
-        fused = ensemble.run(selection.ui, selection.edition, folders, choice, norm, place, rules)
+        fused = ensemble.run(selection.ui, selection.edition, folders, choice, norm, place, rules, truth_places)
     return fused, folders
 
 
