@@ -6,12 +6,15 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asdcli.cli.streams import lose_messages
+from asdcli.cli.timeleft import TimeLeft
 from asdcli.ui import Progress, Ui
 from asdcli.workspace.places import Workspace, open_root
 
@@ -30,11 +33,12 @@ class Settings:
 
 
 class Terminal(Ui):
-    """Draws what a stage says on stderr, and no sentence twice in one command."""
+    """Draws what a stage says on stderr, and no sentence twice in one command. clock: in seconds."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings
         self._said: set[str] = set()
+        self._left = TimeLeft(self, clock)
 
     def say(self, text: str) -> None:
         if not self.settings.quiet:
@@ -45,25 +49,39 @@ class Terminal(Ui):
             self._print(text)
 
     def warn(self, text: str) -> None:
-        self._print(f"Note: {text}")
+        if not self.settings.quiet:
+            self._print(f"Note: {text}")
 
     def _print(self, text: str) -> None:
         if text in self._said:
             return
         self._said.add(text)
-        _stderr().print(text, markup=False, highlight=False, soft_wrap=True)
+        try:
+            _stderr().print(text, markup=False, highlight=False, soft_wrap=True)
+        except OSError:  # a full disk, a terminal that is gone
+            lose_messages()
 
     @contextmanager
     def progress(self, title: str, total: float, unit: str = "clips") -> Iterator[Progress]:
-        """A bar with the count, the figures and the time left; nothing where nobody is looking."""
-        if self.settings.quiet or not sys.stderr.isatty():
+        """A bar with the count, the figures and the time left; where nobody looks, a line when long work is done."""
+        if self.settings.quiet:
             yield Progress()
             return
+        drawn = sys.stderr.isatty()
+        with self._left.work(title, drawn) as title:
+            if not drawn:
+                yield Progress()
+                return
+            with self._bar(title, total, unit) as bar:
+                yield bar
+
+    @contextmanager
+    def _bar(self, title: str, total: float, unit: str) -> Iterator[Progress]:
         from rich import progress as rich_progress
 
         columns = (
             rich_progress.TextColumn("{task.description}"),
-            rich_progress.BarColumn(bar_width=24),
+            rich_progress.BarColumn(bar_width=24 if _stderr().width > 110 else 10),
             rich_progress.MofNCompleteColumn(),
             rich_progress.TextColumn("{task.fields[unit]} {task.fields[figures]}"),
             rich_progress.TimeRemainingColumn(),
@@ -136,18 +154,35 @@ class Output:
     ) -> None:
         """A table; columns after the first are right-aligned when their cells look like numbers.
 
-        rules: numbers of rows after which a line is drawn.
+        Words are never cut: where the terminal is too narrow for them, each row is a block of lines. rules: numbers of
+        rows after which a line is drawn.
         """
         from rich.table import Table
         from rich.text import Text
 
+        widths = [
+            max(_longest_word(cell) for cell in (name, *(row[n] for row in rows))) for n, name in enumerate(columns)
+        ]
+        if sum(widths) + 3 * len(widths) + 1 > _stdout().width:
+            self._blocks(title, columns, rows)
+            return
         table = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
         for index, name in enumerate(columns):
             cells = [row[index] for row in rows]
-            table.add_column(name, justify="right" if index and all(map(_looks_numeric, cells)) else "left")
+            justify: Any = "right" if index and all(map(_looks_numeric, cells)) else "left"
+            table.add_column(name, justify=justify, min_width=widths[index], overflow="fold")
         for number, row in enumerate(rows):
             table.add_row(*(Text(cell) for cell in row), end_section=number in rules)
         _stdout().print(table)
+
+    def _blocks(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        if title:
+            self.text(title)
+        for first, *rest in rows:
+            self.text(first)
+            for name, cell in zip(columns[1:], rest, strict=True):
+                if cell:
+                    self.text(f"  {name}: {cell}")
 
     def text(self, line: str) -> None:
         """A sentence of the result."""
@@ -173,6 +208,12 @@ def default_root() -> Path:
 
 def _looks_numeric(cell: str) -> bool:
     return not cell or cell[0].isdigit() or cell in ("-", "n/a") or (cell[0] in "+-" and len(cell) > 1)
+
+
+def _longest_word(text: str) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, text.split()), default=0)
 
 
 def _stderr() -> RichConsole:

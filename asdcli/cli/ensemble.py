@@ -174,8 +174,9 @@ def _fuse_given(
     edition, systems = open_score_folders(output.workspace, output.ui, paths, data, machines)
     name = stage.folders_name([system.path for system in systems])
     place = out or output.workspace.ensemble(stage.part_name(name, sorted(set(machines or ())))) / edition.name
-    with output.workspace.lock(place):
-        return edition, stage.run(output.ui, edition, systems, choice, norm, place, truth_places=truth), systems
+    held = output.workspace.lock(place)
+    fused = stage.run(output.ui, edition, systems, choice, norm, place, truth_places=truth, held=held)
+    return edition, fused, systems
 
 
 def _document(fused: Fused, grid: bool) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _own(output: Output, seeds: list[int], **chosen: Any) -> tuple[Edition, list
     for seed in dict.fromkeys(seeds):
         selection = usable_members(options.selection_of(output, seed=seed, **chosen))
         folders += member_folders(selection)
-    whole = selection.members == tuple(selection.recipe.header.members) and len(set(seeds)) == 1
+    whole = selection.members == selection.recipe.members(selection.profile) and len(set(seeds)) == 1
     if whole and has_ensemble(selection):
         folders.append(current_ensemble(selection))
     return selection.edition, folders
@@ -122,6 +122,7 @@ RANKING = {
     "hmean": "hmean",
     "separability": "separability",
 }
+SEPARABILITY = "Separability: mean score of the anomalous clips minus that of the normal ones, in units of the scores."
 DECISIONS = {
     f"{metric}{domain and '_' + domain}": f"{name} {domain}".strip()
     for metric, name in (("precision", "precision"), ("recall", "recall"), ("f1", "F1"))
@@ -133,8 +134,9 @@ def _draw(output: Output, edition: Edition, result: Result, decisions: bool) -> 
     """The ranking metrics of one system and set, its decisions if wanted, the official score, and notes."""
     evaluation = result.evaluation
     synthetic = " (synthetic data)" if edition.synthetic else ""
-    title = f"{result.system}: {edition.name} {evaluation.set_name} set{synthetic}, in %"
+    title = f"{result.system}: {edition.name} {evaluation.set_name} set{synthetic}, in % but for the separability"
     _draw_table(output, title, evaluation, RANKING)
+    output.text(SEPARABILITY)
     if decisions:
         _draw_table(output, f"{result.system}: decisions, in %", evaluation, DECISIONS)
     output.text(_verdict(evaluation))
@@ -145,7 +147,7 @@ def _draw(output: Output, edition: Edition, result: Result, decisions: bool) -> 
 def _draw_table(output: Output, title: str, evaluation: Evaluation, columns: dict[str, str]) -> None:
     from asdcli.stages.evaluate import rows_of
 
-    rows = list(rows_of(evaluation))
+    rows = _single_rows(evaluation, list(rows_of(evaluation)))
     names = [n for n in columns if any(not math.isnan(values.get(n, math.nan)) for *_, values in rows)]
     names = [n for n in names if f"{n}_source" not in names]  # a pooled value beside its parts stands in means only
     if not names:
@@ -155,8 +157,28 @@ def _draw_table(output: Output, title: str, evaluation: Evaluation, columns: dic
         (machine, section or _mean(evaluation, machine, kind), *(_number(values.get(name), name) for name in names))
         for machine, section, values in rows
     ]
-    rules = [number for number, (_, section, _) in enumerate(rows) if not section]
+    last = [
+        number for number, (machine, *_) in enumerate(rows) if [machine] != [row[0] for row in rows[number + 1 :][:1]]
+    ]
+    rules = last if len(last) < len(rows) else []
     output.table(title, ("machine", "section", *(columns[name] for name in names)), cells, rules)
+
+
+def _single_rows(
+    evaluation: Evaluation, rows: list[tuple[str, str, dict[str, float]]]
+) -> list[tuple[str, str, dict[str, float]]]:
+    """Rows in which a machine that has but one section stands once, with the values of both section and mean."""
+    single = {
+        machine
+        for machine, result in evaluation.machines.items()
+        if len(result.sections) == 1 and not any(evaluation.lacking(machine).values())
+    }
+    means = {machine: values for machine, section, values in rows if not section}
+    return [
+        (machine, section, {**values, **means[machine]} if machine in single else values)
+        for machine, section, values in rows
+        if section or machine not in single
+    ]
 
 
 def _number(value: float | None, name: str, sign: str = "") -> str:
@@ -214,8 +236,23 @@ def _draw_standings(output: Output, edition: Edition, standings: list[Standing])
     kept = [n for n in range(len(columns)) if n not in (4, 5) or any(row[n] for row in rows)]
     kept = [n for n in kept if n != 2 or any(standing.seeds > 1 for standing in standings)]
     output.table(f"{edition.name}, in %", [columns[n] for n in kept], [[row[n] for n in kept] for row in rows])
+    _draw_decisions(output, edition, standings)
     if any(standing.difference for standing in standings) and all(standing.seeds == 1 for standing in standings):
         output.text("One training of each: the noise is that of the test clips alone. --seed 0 --seed 1 covers both.")
+
+
+def _draw_decisions(output: Output, edition: Edition, standings: list[Standing]) -> None:
+    """Precision, recall and F1 of all systems that decide: means over machines, sections and seeds."""
+    names = [name for name in DECISIONS if any(name in standing.decisions for standing in standings)]
+    names = [name for name in names if f"{name}_source" not in names]
+    rows = [
+        (standing.system, standing.set_name, *(_number(standing.decisions.get(name), name) for name in names))
+        for standing in standings
+        if standing.decisions
+    ]
+    if rows:
+        columns = ("system", "set", *(DECISIONS[name] for name in names))
+        output.table(f"{edition.name}: decisions, means in %", columns, rows)
 
 
 def _compare(output: Output, edition: Edition, results: list[Result], recipe: str | None) -> list[Comparison]:
@@ -242,6 +279,7 @@ def _draw_comparison(output: Output, comparison: Comparison) -> None:
         for machine, metric, published, ours in comparison.rows
     ]
     title = f"{comparison.system} against {comparison.source}, in %"
+    title += " but for the separability" * any(metric == "separability" for _, metric, *_ in comparison.rows)
     if rows:
         output.table(title, ("machine", "metric", "published", "ours", "difference"), rows)
     else:

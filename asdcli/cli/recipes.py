@@ -64,7 +64,7 @@ def _show(
 
     recipe = load_recipe(name)
     warn_of_unread(output.workspace, output.ui, recipe)
-    chosen = member or next(iter(recipe.header.members))
+    chosen = member or recipe.members(profile)[0]
     method, unused = running(recipe, machine=machine, member=chosen, edition=data, profile=profile)
     check_components(method, run_code=False)
     if machine is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,14 @@ def run(
     out: Path,
     rules: Rules | None = None,
     truth_places: Sequence[Path] = (),
+    held: AbstractContextManager[None] | None = None,
 ) -> Fused:
     """Fuse the folders' scores of every set they all hold and write them to `out` in the edition's form.
 
     truth_places: ground truth, where clip names do not tell it. Shares are searched for with the labels of the
     development set, or with those of the evaluation set where the systems have no other. Decisions are made by the
-    rules of the systems' recipe; without any by the gamma distribution's 0.9, as DCASE does.
+    rules of the systems' recipe; without any by the gamma distribution's 0.9, as DCASE does. held: holds `out` against
+    other processes while it is written, and not where it is fresh.
     """
     names = [folder.name for folder in folders]
     if len(set(names)) != len(names):
@@ -102,7 +105,8 @@ def run(
     labels = [[*section, sorted(clips.items())] for section, clips in truth.clips.items()] if truth else None
     made_from = digest({**about, "sources": sources, "thresholds": thresholds, "numbers": numbers, "labels": labels})
     if not Made(out).is_fresh(made_from):
-        _make(ui, edition, folders, choice, norm, rules or {}, out, sets, made_from, truth, truth_places)
+        with held or nullcontext():
+            _make(ui, edition, folders, choice, norm, rules or {}, out, sets, made_from, truth, truth_places)
     return _read(out)
 
 

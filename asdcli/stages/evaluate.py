@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,9 @@ class Result:
 class Standing:
     """A system on one set over all its seeds, and how far it is from the first system on that set.
 
-    difference: None for the first system itself, and where the clips are not the same. partial: whether the score is of
-    a part of the files.
+    difference: None for the first system itself, and where the clips are not the same. partial: whether the score is
+    of a part of the files. decisions: precision, recall and F1 by metric name, as the edition's means; none where there
+    are no decisions, or not all of them.
     """
 
     system: str
@@ -43,6 +44,7 @@ class Standing:
     reference: str
     difference: Estimate | None
     partial: bool
+    decisions: Mapping[str, float]
 
     def as_dict(self) -> dict[str, Any]:
         """An entry of `comparison` in the document of `asd evaluate --json`."""
@@ -54,6 +56,7 @@ class Standing:
             "score": None if math.isnan(self.score.value) else self.score.value,
             "ci95": self.score.ci95,
             "partial": self.partial,
+            "decisions": dict(self.decisions),
             "difference_to": self.reference if apart else None,
             "difference": apart and apart.value,
             "difference_ci95": apart and apart.ci95,
@@ -116,8 +119,17 @@ def standings(results: list[Result]) -> list[Standing]:
         compared = others is not evaluations and scored and comparable(evaluations, others)
         apart = difference(evaluations, others) if compared else None
         partial = any(evaluation.partial_score is not None for evaluation in evaluations)
-        standing.append(Standing(name, set_name, len(members), mean_score(evaluations), reference, apart, partial))
+        score, decisions = mean_score(evaluations), _decisions(evaluations)
+        standing.append(Standing(name, set_name, len(members), score, reference, apart, partial, decisions))
     return standing
+
+
+def _decisions(evaluations: list[Evaluation]) -> dict[str, float]:
+    """The means over seeds of precision, recall and F1, where every seed has them."""
+    means = [evaluation.official_means(evaluation) for evaluation in evaluations]
+    names = [name for name in means[0] if name.partition("_")[0] in ("precision", "recall", "f1")]
+    values = {name: [own.get(name, math.nan) for own in means] for name in names}
+    return {name: sum(each) / len(each) for name, each in values.items() if not any(map(math.isnan, each))}
 
 
 def rows_of(evaluation: Evaluation) -> Iterator[tuple[str, str, dict[str, float]]]:

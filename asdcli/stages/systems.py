@@ -106,7 +106,8 @@ def ensemble_folder(selection: Selection, system: str | None = None) -> Path:
     seed = f"seed_{selection.seed}" if selection.seed else None
     name = ".".join(part for part in (selection.label, system, seed) if part is not None)
     sets, machines = _part(selection)
-    members = selection.members if len(selection.members) < len(selection.recipe.header.members) else ()
+    every = selection.recipe.members(selection.profile)
+    members = selection.members if len(selection.members) < len(every) else ()
     part = (*members, *sets, *machines)
     return selection.workspace.ensemble(ensemble.part_name(name, part)) / selection.edition.name
 
@@ -137,9 +138,8 @@ def fuse_recipe(
     """Fuse the recipe's members, or one detector of theirs, into `out`, or where the recipe's ensemble lies."""
     folders = member_folders(selection, only)
     place = out or ensemble_folder(selection)
-    with selection.workspace.lock(place):
-        rules = _rules(selection, folders)
-        fused = ensemble.run(selection.ui, selection.edition, folders, choice, norm, place, rules, truth_places)
+    held, rules = selection.workspace.lock(place), _rules(selection, folders)
+    fused = ensemble.run(selection.ui, selection.edition, folders, choice, norm, place, rules, truth_places, held)
     return fused, folders
 
 
