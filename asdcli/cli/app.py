@@ -21,7 +21,6 @@ from asdcli.errors import AsdError
 app = typer.Typer(
     name="asd",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -121,6 +120,8 @@ def _sentence(error: Exception) -> tuple[str | None, str]:
         return f"No file may become so large here ({error.filename or 'writing'}).", "ulimit -f shows the limit."
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full ({error.filename or 'writing'}).", "Free some space; the same command goes on."
+    if isinstance(error, FileNotFoundError) and error.filename is None:  # what tempfile says where it finds no room
+        return f"{error.strerror or error}: the disk may be full.", ""
     if isinstance(error, PermissionError):
         return f"No permission for {error.filename}.", "Choose another folder with --root."
     if isinstance(error, OSError):

@@ -160,29 +160,29 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
-        widths = [
-            max(_longest_word(cell) for cell in (name, *(row[n] for row in rows))) for n, name in enumerate(columns)
-        ]
-        if sum(widths) + 3 * len(widths) + 1 > _stdout().width:
+        cells = [[name, *(row[n] for row in rows)] for n, name in enumerate(columns)]
+        widths = _widths(cells, _stdout().width - 3 * len(cells) - 1)
+        if widths is None:
             self._blocks(title, columns, rows)
             return
         table = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
-        for index, name in enumerate(columns):
-            cells = [row[index] for row in rows]
-            justify: Any = "right" if index and all(map(_looks_numeric, cells)) else "left"
-            table.add_column(name, justify=justify, min_width=widths[index], overflow="fold")
+        for index, (name, *own) in enumerate(cells):
+            justify: Any = "right" if index and all(map(_looks_numeric, own)) else "left"
+            table.add_column(name, justify=justify, width=widths[index], overflow="fold")
         for number, row in enumerate(rows):
             table.add_row(*(Text(cell) for cell in row), end_section=number in rules)
         _stdout().print(table)
 
     def _blocks(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """The rows below each other: what a cell holds stands after the name of its column."""
         if title:
             self.text(title)
         for first, *rest in rows:
             self.text(first)
-            for name, cell in zip(columns[1:], rest, strict=True):
-                if cell:
-                    self.text(f"  {name}: {cell}")
+            named = [f"{name}: {cell}" for name, cell in zip(columns[1:], rest, strict=True) if cell]
+            short = all(len(each) < 30 for each in named)
+            for line in [", ".join(named)] if short and named else named:
+                self.text(f"  {line}")
 
     def text(self, line: str) -> None:
         """A sentence of the result."""
@@ -210,10 +210,19 @@ def _looks_numeric(cell: str) -> bool:
     return not cell or cell[0].isdigit() or cell in ("-", "n/a") or (cell[0] in "+-" and len(cell) > 1)
 
 
-def _longest_word(text: str) -> int:
+def _widths(columns: Sequence[Sequence[str]], most: int) -> list[int] | None:
+    """The width of each column: that of its longest cell, or less where all of them are wider than `most`, but not less
+    than its longest word; None where even that is too wide.
+    """
     from rich.cells import cell_len
 
-    return max(map(cell_len, text.split()), default=0)
+    least = [max((cell_len(word) for cell in cells for word in cell.split()), default=1) for cells in columns]
+    wished = [max(map(cell_len, cells)) for cells in columns]
+    spare, missing = most - sum(least), sum(wished) - sum(least)
+    if spare < 0:
+        return None
+    share = min(1.0, spare / missing) if missing else 1.0
+    return [low + int(share * (high - low)) for low, high in zip(least, wished, strict=True)]
 
 
 def _stderr() -> RichConsole:

@@ -237,6 +237,8 @@ def _draw(output: Output, edition: Edition, fused: Fused, systems: list[str], gr
         output.text("Normalised by test clips, which is against the rules on evaluation sets.")
     if fused.not_evaluated:
         output.text(f"Not evaluated: {fused.not_evaluated}")
+    if fused.few_clips:
+        output.text(fused.few_clips)
     if shares.machines:
         output.text(_whose_weights(fused))
     if worth and shares.oracle and (grid or worth.held_out is not None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from asdcli.cli import options
 from asdcli.cli.console import Output
 from asdcli.cli.lacking import lacking
+from asdcli.errors import WorkError
 
 if TYPE_CHECKING:
     from asdcli.challenge.editions.edition import Edition
@@ -107,7 +109,12 @@ def _own(output: Output, seeds: list[int], **chosen: Any) -> tuple[Edition, list
         folders += member_folders(selection)
     whole = selection.members == selection.recipe.members(selection.profile) and len(set(seeds)) == 1
     if whole and has_ensemble(selection):
-        folders.append(current_ensemble(selection))
+        try:
+            folders.append(current_ensemble(selection))
+        except (OSError, WorkError) as error:  # to be made again, in a root that may only be read
+            if os.access(selection.workspace.root, os.W_OK):
+                raise
+            output.ui.warn(f"The ensemble is left out, since it is not up to date: {error}")
     return selection.edition, folders
 
 

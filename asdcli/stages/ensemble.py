@@ -7,6 +7,7 @@ otherwise, and averaged with weights: equal ones, given ones, or those that a se
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ from asdcli.challenge.editions.truth import Truth
 from asdcli.errors import UserError
 from asdcli.recipe.schema import Norm
 from asdcli.scores.aligned import BY_TEST_CLIPS, Aligned, align
-from asdcli.scores.decisions import Decider, Rules
+from asdcli.scores.decisions import Decider, Rules, few_clips
 from asdcli.scores.folders import ScoreFolder
 from asdcli.scores.fuse import fuse
 from asdcli.scores.shares import FILE, Choice, Shares, choice_to_dict, read_shares, relative, write_shares
@@ -38,7 +39,7 @@ class Fused:
 
     weights: each system's share. worths: scores by set, that with whose labels shares are chosen first: the development
     set, and the evaluation set where ground truth was named. Where the development set has no labels, `not_evaluated`
-    tells it.
+    tells it. few_clips: a sentence about thresholds from few training clips, if there are any.
     """
 
     out: Path
@@ -48,6 +49,7 @@ class Fused:
     machines: tuple[str, ...]
     worths: dict[str, Worth]
     not_evaluated: str = ""
+    few_clips: str = ""
 
     @property
     def worth(self) -> Worth | None:
@@ -133,8 +135,11 @@ def _make(
     if edition.decision_file and (sentence := decider.disagreement(machines)):
         ui.warn(sentence)
     files: list[str] = []
+    counts: Counter[str] = Counter()
     for set_name in sets:
-        files += _write(ui, edition, decider, align(used, set_name, norm), out, set_name, files)
+        aligned = align(used, set_name, norm)
+        files += _write(ui, edition, decider, aligned, out, set_name, files)
+        counts |= _training_clips(aligned)
     about: dict[str, Any] = {"edition": edition.name, "normalisation": norm}
     found = {} if isinstance(choice, Shares | None) else vars(choice)
     objective = {"objective": next(iter(worths.values())).chosen} if worths else {}
@@ -152,6 +157,7 @@ def _make(
         worths={name: asdict(each) for name, each in worths.items()},
         truth=[str(place.resolve()) for place in truth_places],
         not_evaluated=not_evaluated,
+        few_clips=few_clips(counts) if edition.decision_file else "",
         sources={folder.name: str(folder.path) for folder in folders},
     )
 
@@ -160,8 +166,9 @@ def _read(out: Path) -> Fused:
     made = Made(out).read()["all"]
     shares, _ = read_shares(out / FILE)
     worths = {name: Worth(**each) for name, each in made["worths"].items()}
+    about = made["not_evaluated"], made["few_clips"]
     places = tuple(made["sets"]), tuple(made["machines"])
-    return Fused(out, made["normalisation"], shares, *places, worths, made["not_evaluated"])
+    return Fused(out, made["normalisation"], shares, *places, worths, *about)
 
 
 def _labelled_sets(folders: Sequence[ScoreFolder], sets: Sequence[str], truth: Truth | None) -> dict[str, Truth | None]:
@@ -234,6 +241,14 @@ def _write(
         count = f"{len(undecided)} of {len(aligned.test)} files, the first of {undecided[0]}"
         ui.warn(f"No training scores and no decision files to decide from ({count}); only scores are written.")
     return files
+
+
+def _training_clips(aligned: Aligned) -> Counter[str]:
+    """Training clips by section."""
+    counts: Counter[str] = Counter()
+    for unit, (clips, _) in aligned.train.items():
+        counts[f"{unit.machine} section {unit.section}"] += len(clips)
+    return counts
 
 
 def _content(folder: ScoreFolder) -> str:

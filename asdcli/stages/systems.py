@@ -8,7 +8,7 @@ from pathlib import Path
 
 from asdcli.errors import unknown
 from asdcli.recipe.schema import Norm
-from asdcli.scores.decisions import Rules
+from asdcli.scores.decisions import Rules, few_clips
 from asdcli.scores.folders import ScoreFolder, open_score_folder
 from asdcli.scores.shares import FILE, Best, Choice, Shares, choice_from_dict, read_shares
 from asdcli.stages import ensemble, score
@@ -36,6 +36,7 @@ def member_folders(selection: Selection, only: str | None = None) -> list[ScoreF
     Of a part of the data they hold that part alone: scores of the rest may lie on disk, but are not up to date.
     """
     score.run(selection)
+    warn_of_few_clips(selection)
     return [
         _narrowed(
             selection,
@@ -47,6 +48,19 @@ def member_folders(selection: Selection, only: str | None = None) -> list[ScoreF
         for detector in selection.method(member, None).detectors
         if only in (None, detector)
     ]
+
+
+def warn_of_few_clips(selection: Selection) -> None:
+    """Say which thresholds of scores that are up to date come from very few training clips."""
+    counts = {}
+    for machine in (name for name in selection.machines if name in selection.opened):
+        clips = selection.opened[machine].clips
+        for section in sorted(set(clips.section.tolist())):
+            train = clips.split == "train"
+            own = int((train & (clips.section == section)).sum())
+            counts[f"{machine} section {section}"] = own or int(train.sum())
+    if selection.edition.decision_file and (sentence := few_clips(counts)):
+        selection.ui.warn(sentence)
 
 
 def _narrowed(selection: Selection, folder: ScoreFolder) -> ScoreFolder:
