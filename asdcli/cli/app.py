@@ -92,7 +92,11 @@ def main() -> None:
         refuse_repeated(app, arguments)
         code = app(arguments, standalone_mode=False, prog_name="asd") or 0
         streams.flush_results()
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except typer.Abort as error:  # at a question: Ctrl-C, or no answer at all
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            _fail("The question was not answered, and nothing was done.", "", 1)
         code = INTERRUPTED
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)

@@ -164,9 +164,8 @@ def _draw_table(output: Output, title: str, evaluation: Evaluation, columns: dic
         (machine, section or _mean(evaluation, machine, kind), *(_number(values.get(name), name) for name in names))
         for machine, section, values in rows
     ]
-    last = [
-        number for number, (machine, *_) in enumerate(rows) if [machine] != [row[0] for row in rows[number + 1 :][:1]]
-    ]
+    machines = [machine for machine, *_ in rows]
+    last = [number for number, machine in enumerate(machines) if machine not in machines[number + 1 :]]
     rules = last if len(last) < len(rows) else []
     output.table(title, ("machine", "section", *(columns[name] for name in names)), cells, rules)
 

@@ -72,9 +72,8 @@ class Labelled:
         known = {unit.machine for unit in due}
         self.machines = len(known & found), len(known)
         self.missing = [str(unit) for unit in due if unit.machine in found and unit not in test]
-        labelled = {
-            unit: values for unit, values in test.items() if truth.of(unit)
-        } or test  # of none: the first says so
+        known_clips = {unit: values for unit, values in test.items() if truth.of(unit)}
+        labelled = known_clips or test  # of none: the first one says so
         self.unlabelled = [str(unit) for unit in test if unit not in labelled]
         self.trials: dict[str, list[Trial]] = {}
         for unit, (clips, scores) in labelled.items():

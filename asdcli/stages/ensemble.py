@@ -108,7 +108,8 @@ def run(
     made_from = digest({**about, "sources": sources, "thresholds": thresholds, "numbers": numbers, "labels": labels})
     if not Made(out).is_fresh(made_from):
         with held or nullcontext():
-            _make(ui, edition, folders, choice, norm, rules or {}, out, sets, made_from, truth, truth_places)
+            if not Made(out).is_fresh(made_from):  # another process may have made it in the meantime
+                _make(ui, edition, folders, choice, norm, rules or {}, out, sets, made_from, truth, truth_places)
     return _read(out)
 
 

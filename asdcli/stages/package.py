@@ -28,7 +28,8 @@ from asdcli.workspace.places import Workspace
 @dataclass(frozen=True)
 class Facts:
     """What a recipe knows of its system: the sum over its networks of parameters and of multiply-accumulates (of one
-    pass over one example), (name, url) of published weights, and fields of `system.description` by their short names.
+    pass over one example; None where the clips decide its length), (name, url) of published weights, and fields of
+    `system.description` by their short names.
     """
 
     total_parameters: int | None = None
@@ -162,9 +163,10 @@ def ensemble_facts(selection: Selection, ensemble: ScoreFolder) -> Facts:
     description |= selection.recipe.header.submission
     if len(systems) > 1:
         description |= {"ensemble_method_subsystem_count": len(systems), "decision_making": "average"}
+    macs = [count for count in map(count_macs, methods) if count is not None]
     return Facts(
         sum(map(count_parameters, methods)),
-        sum(map(count_macs, methods)),
+        sum(macs) if len(macs) == len(methods) else None,
         [(found.title, found.page) for found in weights],
         description,
     )

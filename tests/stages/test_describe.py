@@ -44,3 +44,7 @@ def test_parameters_and_multiply_accumulates_of_the_official_baseline() -> None:
     method = Recipe(RECIPES / "baseline_ae").resolve(member="ae")
     assert count_parameters(method) == 267_928
     assert count_macs(method) == 2 * (640 * 128 + 3 * 128 * 128 + 128 * 8)
+
+
+def test_where_the_clips_decide_the_length_of_an_example_nothing_is_counted() -> None:
+    assert count_macs(Recipe(RECIPES / "padim").resolve(member="random")) is None
