@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -16,7 +16,12 @@ class Progress:
 
 
 class Ui:
-    """Silent: for library use and tests."""
+    """Silent: for library use and tests.
+
+    machines: those that a command works on, in order. A bar whose title names one tells how many there are.
+    """
+
+    machines: Sequence[str] = ()
 
     def say(self, text: str) -> None:
         """What a user wants to know: the device, a choice made, a stage done."""

@@ -44,7 +44,8 @@ def what_the_reader_has(folder: Path) -> None:
         write_values(folder / name / decision_name(edition, unit), dev, rng.integers(0, 2, len(dev)))
     unit = Unit("fan", "03")
     clips = [f"section_03_{index:04d}.wav" for index in range(40)]
-    write_values(folder / "my_eval_scores" / score_name(edition, unit), clips, rng.random(len(clips)))
+    for name in ("my_eval_scores", "their_eval_scores"):
+        write_values(folder / name / score_name(edition, unit), clips, rng.random(len(clips)))
     rows = [("fan", "03", clip, i % 2, ("source", "target")[i // 2 % 2]) for i, clip in enumerate(clips)]
     write_truth(folder / "ground_truth", edition, truth_from_clips(rows))
 
@@ -68,6 +69,11 @@ def test_the_readme_shows_every_command() -> None:
     shown = {shlex.split(command)[1] for command in COMMANDS}
     assert shown >= {"download", "train", "embed", "score", "ensemble", "evaluate", "package-submission"}
     assert shown >= {"plot", "recipes", "doctor"}
+
+
+def test_figures_are_of_the_demo_whatever_was_used_before() -> None:
+    (block,) = [block for block in readme_commands() if any(command.startswith("asd plot") for command in block)]
+    assert all("--data demo" in command for command in block)
 
 
 def test_the_demo_script_runs_the_commands_of_the_readme() -> None:

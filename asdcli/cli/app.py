@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 import asdcli
-from asdcli.cli import doctor, download, ensemble, evaluate, package, plot, recipes, runs, stages
+from asdcli.cli import doctor, download, ensemble, evaluate, package, plot, recipes, runs, stages, streams
 from asdcli.cli.console import Output, Settings, Terminal, attach_log, default_root
 from asdcli.cli.repeated import refuse_repeated
 from asdcli.errors import AsdError
@@ -19,11 +21,11 @@ from asdcli.errors import AsdError
 app = typer.Typer(
     name="asd",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="The global options may also stand after the command. Every command has its own --help.",
+    epilog="The global options may also stand after the command. Every command has its own --help. "
+    "Exit codes: 0 done, 1 the work failed, 2 wrong use or bad input, 130 stopped by Ctrl-C.",
 )
 
 
@@ -55,7 +57,7 @@ def options(
 for module in (download, stages, ensemble, evaluate, plot, package, runs, recipes, doctor):
     module.register(app)
 
-INTERRUPTED = 130
+INTERRUPTED = 130  # what typer returns after Ctrl-C, and what a shell calls a command that died of it
 GLOBAL_FLAGS = {"--json", "--quiet", "-q", "--verbose", "-v", "--version"}
 
 
@@ -77,15 +79,25 @@ def hoist_globals(arguments: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Run one command; exit 0 done, 1 the work failed, 2 wrong use or bad input, 130 interrupted."""
+    """Run one command; exit 0 done, 1 the work failed, 2 wrong use or bad input; after Ctrl-C die of SIGINT."""
+    streams.open_closed()
     # numpy's matrices here are small: a second BLAS thread gains nothing, and on a busy machine costs a factor of 100.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if not os.environ.get("COLUMNS", "").strip("0"):  # some shells in containers say 0, and nothing fits into that
         os.environ.pop("COLUMNS", None)
     arguments = hoist_globals(sys.argv[1:]) or ["--help"]
+    last: list[Callable[[], None]] = []  # what is registered first is called last, after all that must be tidied up
+    atexit.register(lambda: [call() for call in last])
     try:
         refuse_repeated(app, arguments)
         code = app(arguments, standalone_mode=False, prog_name="asd") or 0
+        streams.flush_results()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except typer.Abort as error:  # at a question: Ctrl-C, or no answer at all
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            _fail("The question was not answered, and nothing was done.", "", 1)
+        code = INTERRUPTED
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         _fail(error.format_message(), f"{context.command_path if context else 'asd'} --help", 2)
@@ -98,15 +110,22 @@ def main() -> None:
         _fail(sentence, hint, 1)
     if code == INTERRUPTED:
         Terminal(Settings()).say("Stopped. The same command goes on from here.")
-    sys.exit(code)
+        last.append(streams.end_by_interrupt)
+    streams.end(code)
 
 
 def _sentence(error: Exception) -> tuple[str | None, str]:
     """One sentence and the next step for errors of the machine; None for our own mistakes, which keep a traceback."""
     if isinstance(error, BrokenPipeError):
         return "The output was closed before all of it was written.", ""
+    if isinstance(error, OSError) and error.errno == errno.EBADF and error.filename is None:
+        return "stdout is closed: there is nowhere to write the results.", ""
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return f"No file may become so large here ({error.filename or 'writing'}).", "ulimit -f shows the limit."
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full ({error.filename or 'writing'}).", "Free some space; the same command goes on."
+    if isinstance(error, FileNotFoundError) and error.filename is None:  # what tempfile says where it finds no room
+        return f"{error.strerror or error}: the disk may be full.", ""
     if isinstance(error, PermissionError):
         return f"No permission for {error.filename}.", "Choose another folder with --root."
     if isinstance(error, OSError):
@@ -123,4 +142,4 @@ def _fail(sentence: str, hint: str, code: int) -> NoReturn:
     terminal._print(f"Error: {sentence}")
     if hint:
         terminal._print(f"  Try: {hint}" if " " not in hint or hint.startswith(("asd ", "--")) else f"  {hint}")
-    sys.exit(code)
+    streams.end(code)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from asdcli.cli import completion
 from asdcli.cli.console import Output
 
 
@@ -16,7 +17,13 @@ def register(app: typer.Typer) -> None:
 def doctor(
     context: typer.Context,
     data: Annotated[
-        str | None, typer.Option("--data", help="Name every odd clip of this data set instead.", show_default=False)
+        str | None,
+        typer.Option(
+            "--data",
+            autocompletion=completion.data,
+            help="Name every odd clip of this data set instead.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Look at this machine: Python, torch, GPU, disk, data and weights found.

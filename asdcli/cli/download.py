@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asdcli.cli import options
+from asdcli.cli import completion, options
 from asdcli.cli.console import Output
 from asdcli.errors import UserError, unknown
 
@@ -33,7 +33,8 @@ def download(
     name: Annotated[
         str,
         typer.Argument(
-            help="demo, an edition such as dcase2022, published weights such as beats, or a name for your own data."
+            autocompletion=completion.downloads,
+            help="demo, an edition such as dcase2022, published weights such as beats, or a name for your own data.",
         ),
     ],
     set_names: Annotated[

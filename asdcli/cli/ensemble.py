@@ -11,6 +11,7 @@ import typer
 
 from asdcli.cli import options
 from asdcli.cli.console import Output
+from asdcli.cli.lacking import lacking
 from asdcli.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def ensemble(
             "weights file or the recipe's system says, or train."
         ),
     ] = None,
+    truth: options.Truth = None,
     out: Annotated[Path | None, typer.Option(help="Where to write. Left out: ensembles/ under the root.")] = None,
     machine: options.Machine = None,
     member: options.Member = None,
@@ -83,8 +85,9 @@ def ensemble(
     """Fuse the scores of several systems into the challenge's score and decision files.
 
     Brings the members of the recipe up to date first. Any folders of score CSVs can be fused as well. Weights are
-    equal unless they are given or searched for. A fusion of another seed, or of some members, machines or sets, has a
-    folder of its own.
+    equal unless they are given or searched for. With --truth, the score on the evaluation set stands beside that on
+    the development set; weights are searched for on it only where there are no scores of the development set. A
+    fusion of another seed, or of some members, machines or sets, has a folder of its own.
     """
     output: Output = context.obj
     _one_of(grid=grid, weights=weights, weight=weight, system=system)
@@ -95,7 +98,7 @@ def ensemble(
         options.refuse_with_folders(context, "recipe", "member", "set_name", "seed", "device", "profile")
         if system is not None:
             raise UserError("--system names a system of a recipe; folders have weights.", "--weight, or --weights FILE")
-        edition, fused, systems = _fuse_given(output, folders, data, machine, choice, used_norm, out)
+        edition, fused, systems = _fuse_given(output, folders, data, machine, choice, used_norm, out, truth or [])
     else:
         from asdcli.stages.systems import System, ensemble_folder, fuse_recipe, named_system
 
@@ -113,7 +116,8 @@ def ensemble(
             if chosen.turned:
                 sections = ", ".join(sorted(map(" ".join, chosen.turned)))
                 output.ui.say(f"Scores of {sections} count with the opposite sign (oracle: test labels told it)")
-        fused, systems = fuse_recipe(selection, chosen, out or ensemble_folder(selection, system))
+        place = out or ensemble_folder(selection, system)
+        fused, systems = fuse_recipe(selection, chosen, place, truth or [])
         edition = selection.edition
     if not output.json(_document(fused, grid)):
         _draw(output, edition, fused, [folder.name for folder in systems], grid)
@@ -167,6 +171,7 @@ def _fuse_given(
     choice: Choice,
     norm: Norm,
     out: Path | None,
+    truth: list[Path],
 ) -> tuple[Edition, Fused, list[ScoreFolder]]:
     from asdcli.stages import ensemble as stage
     from asdcli.stages.choices import open_score_folders
@@ -174,52 +179,94 @@ def _fuse_given(
     edition, systems = open_score_folders(output.workspace, output.ui, paths, data, machines)
     name = stage.folders_name([system.path for system in systems])
     place = out or output.workspace.ensemble(stage.part_name(name, sorted(set(machines or ())))) / edition.name
-    with output.workspace.lock(place):
-        return edition, stage.run(output.ui, edition, systems, choice, norm, place), systems
+    held = output.workspace.lock(place)
+    fused = stage.run(output.ui, edition, systems, choice, norm, place, truth_places=truth, held=held)
+    return edition, fused, systems
 
 
 def _document(fused: Fused, grid: bool) -> dict[str, Any]:
-    """Official scores on the development set (None where it is not there or has no labels), weights, and where."""
-    worth, own = fused.worth, fused.shares.machines
+    """Scores on the set whose labels chose, and on the other one that has labels; weights, and where all of it lies.
+
+    Scores are None without a set that has labels.
+    """
+    set_name, worth = next(iter(fused.worths.items()), (None, None))
+    own = fused.shares.machines
+    document = _scores(fused, worth, grid)
+    document |= {"weights": dict(fused.shares.common), "out": str(fused.out)}
+    document |= {"oracle": fused.shares.oracle, "normalisation": fused.norm, "set": set_name}
+    if own:
+        common = [machine for machine in fused.machines if machine not in own]
+        document |= {"machine_weights": {m: dict(shares) for m, shares in own.items()}, "common_weights_for": common}
+    others = {name: each for name, each in fused.worths.items() if name != set_name}
+    return document | {name: {**_scores(fused, each, False), "score": each.chosen} for name, each in others.items()}
+
+
+def _scores(fused: Fused, worth: Worth | None, grid: bool) -> dict[str, Any]:
+    """Official scores on one set, where it is all there; `partial` says where it is not."""
     document: dict[str, Any] = {"equal": worth and worth.equal}
     if grid:
         document |= {"search": worth and worth.search}
         document |= {"grid": worth and worth.chosen, "held_out": worth and worth.held_out}
-    elif len(set(fused.shares.common.values())) > 1 or own:
+    elif len(set(fused.shares.common.values())) > 1 or fused.shares.machines:
         document["score"] = worth and worth.chosen
         if worth and worth.held_out is not None:
             document["held_out"] = worth.held_out
-    document |= {"weights": dict(fused.shares.common), "out": str(fused.out)}
-    document |= {"oracle": fused.shares.oracle, "normalisation": fused.norm, "systems": worth and worth.systems}
-    if own:
-        common = [machine for machine in fused.machines if machine not in own]
-        document |= {"machine_weights": {m: dict(shares) for m, shares in own.items()}, "common_weights_for": common}
+    document |= {"systems": worth and worth.systems, "partial": worth and worth.partial}
+    if worth:
+        document |= {"missing": list(worth.missing), "unlabelled": list(worth.unlabelled)}
     return document
 
 
 def _draw(output: Output, edition: Edition, fused: Fused, systems: list[str], grid: bool) -> None:
     """A row for each system with its weights and its score alone, then the fusion, and what it is worth in words."""
-    worth, shares = fused.worth, fused.shares
+    shares, worth = fused.shares, fused.worth
+    sets: dict[str, Worth | None] = {**fused.worths} or {"dev": None}
+    set_name = next(iter(sets))
     columns = {"weight": shares.common, **shares.machines}
-    alone = worth.systems if worth else {}
-    rows = [(n, *(_weight(own.get(n, 0.0)) for own in columns.values()), _percent(alone.get(n))) for n in systems]
+    scores = [{} if each is None else each.systems for each in sets.values()]
+    rows = [
+        (n, *(_weight(own.get(n, 0.0)) for own in columns.values()), *(_percent(alone.get(n)) for alone in scores))
+        for n in systems
+    ]
     blank = [""] * len(columns)
-    rows += [(name, *blank, _percent(value)) for name, value in _fusions(worth, shares.oracle, grid).items()]
+    others = [each for name, each in fused.worths.items() if name != set_name]
+    for name, value in _fusions(worth, shares.oracle, grid).items():
+        rows.append((name, *blank, _percent(value), *(_percent(_of_row(name, each)) for each in others)))
     synthetic = " (synthetic data)" if edition.synthetic else ""
-    title = f"asd ensemble: {edition.name}{synthetic}"
-    output.table(title, ("system", *columns, "dev score, %"), rows, [len(systems) - 1])
+    titles = [f"{'partial ' * bool(each and each.partial)}{name} score, %" for name, each in sets.items()]
+    output.table(f"asd ensemble: {edition.name}{synthetic}", ("system", *columns, *titles), rows, [len(systems) - 1])
+    for name, each in fused.worths.items():
+        if each.partial:
+            output.text(f"The {name} score is partial and not an official one: {_lacking(each)}.")
     if fused.norm.startswith("test"):
         output.text("Normalised by test clips, which is against the rules on evaluation sets.")
     if fused.not_evaluated:
         output.text(f"Not evaluated: {fused.not_evaluated}")
+    if fused.few_clips:
+        output.text(fused.few_clips)
     if shares.machines:
         output.text(_whose_weights(fused))
     if worth and shares.oracle and (grid or worth.held_out is not None):
         if worth.searched:
             output.text(worth.searched)
         output.text(_verdict(worth))
+        if set_name == "eval":
+            output.text("The weights were chosen with labels of the evaluation set, which no participant has.")
     output.text(f"Score and decision files: {fused.out}/{{{','.join(fused.sets)}}}")
     output.text(f"Weights: {fused.out / 'weights.yaml'}")
+
+
+def _of_row(name: str, worth: Worth) -> float | None:
+    """On a set that chose nothing, what stands in a row of the fusion."""
+    if name.startswith("held out"):
+        return None
+    return worth.equal if name == "equal weights" else worth.chosen
+
+
+def _lacking(worth: Worth) -> str:
+    found, known = worth.machines
+    some = [f"it is of {found} of {known} machine types"] if found < known else []
+    return "; ".join([*some, *filter(None, [lacking({"missing": worth.missing, "unlabelled": worth.unlabelled})])])
 
 
 def _fusions(worth: Worth | None, oracle: bool, grid: bool) -> dict[str, float | None]:

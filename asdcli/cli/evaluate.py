@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,8 @@ import typer
 
 from asdcli.cli import options
 from asdcli.cli.console import Output
+from asdcli.cli.lacking import lacking
+from asdcli.errors import WorkError
 
 if TYPE_CHECKING:
     from asdcli.challenge.editions.edition import Edition
@@ -38,7 +41,7 @@ def evaluate(
     recipe: options.Recipe = None,
     machine: options.Machine = None,
     member: options.Member = None,
-    truth: Annotated[Path | None, typer.Option(help="Folder of the official ground-truth CSVs of an eval set.")] = None,
+    truth: options.Truth = None,
     set_name: Annotated[options.SetName, typer.Option("--set", help="Which sets to evaluate.")] = options.SetName.all,
     partial: Annotated[
         bool, typer.Option("--partial", help="Where files are missing: a score of the others, called partial.")
@@ -72,7 +75,7 @@ def evaluate(
             profile=profile,
         )  # fmt: skip
     results = stage.run(
-        output.workspace, output.ui, edition, opened, truth, set_name.value, bootstrap, partial, machine or ()
+        output.workspace, output.ui, edition, opened, truth or (), set_name.value, bootstrap, partial, machine or ()
     )
     standings = stage.standings(results)
     documents = [{"system": r.system, "path": str(r.path), **r.evaluation.as_dict()} for r in results]
@@ -104,9 +107,14 @@ def _own(output: Output, seeds: list[int], **chosen: Any) -> tuple[Edition, list
     for seed in dict.fromkeys(seeds):
         selection = usable_members(options.selection_of(output, seed=seed, **chosen))
         folders += member_folders(selection)
-    whole = selection.members == tuple(selection.recipe.header.members) and len(set(seeds)) == 1
+    whole = selection.members == selection.recipe.members(selection.profile) and len(set(seeds)) == 1
     if whole and has_ensemble(selection):
-        folders.append(current_ensemble(selection))
+        try:
+            folders.append(current_ensemble(selection))
+        except (OSError, WorkError) as error:  # to be made again, in a root that may only be read
+            if os.access(selection.workspace.root, os.W_OK):
+                raise
+            output.ui.warn(f"The ensemble is left out, since it is not up to date: {error}")
     return selection.edition, folders
 
 
@@ -121,6 +129,7 @@ RANKING = {
     "hmean": "hmean",
     "separability": "separability",
 }
+SEPARABILITY = "Separability: mean score of the anomalous clips minus that of the normal ones, in units of the scores."
 DECISIONS = {
     f"{metric}{domain and '_' + domain}": f"{name} {domain}".strip()
     for metric, name in (("precision", "precision"), ("recall", "recall"), ("f1", "F1"))
@@ -132,8 +141,9 @@ def _draw(output: Output, edition: Edition, result: Result, decisions: bool) -> 
     """The ranking metrics of one system and set, its decisions if wanted, the official score, and notes."""
     evaluation = result.evaluation
     synthetic = " (synthetic data)" if edition.synthetic else ""
-    title = f"{result.system}: {edition.name} {evaluation.set_name} set{synthetic}, in %"
+    title = f"{result.system}: {edition.name} {evaluation.set_name} set{synthetic}, in % but for the separability"
     _draw_table(output, title, evaluation, RANKING)
+    output.text(SEPARABILITY)
     if decisions:
         _draw_table(output, f"{result.system}: decisions, in %", evaluation, DECISIONS)
     output.text(_verdict(evaluation))
@@ -144,7 +154,7 @@ def _draw(output: Output, edition: Edition, result: Result, decisions: bool) -> 
 def _draw_table(output: Output, title: str, evaluation: Evaluation, columns: dict[str, str]) -> None:
     from asdcli.stages.evaluate import rows_of
 
-    rows = list(rows_of(evaluation))
+    rows = _single_rows(evaluation, list(rows_of(evaluation)))
     names = [n for n in columns if any(not math.isnan(values.get(n, math.nan)) for *_, values in rows)]
     names = [n for n in names if f"{n}_source" not in names]  # a pooled value beside its parts stands in means only
     if not names:
@@ -154,8 +164,27 @@ def _draw_table(output: Output, title: str, evaluation: Evaluation, columns: dic
         (machine, section or _mean(evaluation, machine, kind), *(_number(values.get(name), name) for name in names))
         for machine, section, values in rows
     ]
-    rules = [number for number, (_, section, _) in enumerate(rows) if not section]
+    machines = [machine for machine, *_ in rows]
+    last = [number for number, machine in enumerate(machines) if machine not in machines[number + 1 :]]
+    rules = last if len(last) < len(rows) else []
     output.table(title, ("machine", "section", *(columns[name] for name in names)), cells, rules)
+
+
+def _single_rows(
+    evaluation: Evaluation, rows: list[tuple[str, str, dict[str, float]]]
+) -> list[tuple[str, str, dict[str, float]]]:
+    """Rows in which a machine that has but one section stands once, with the values of both section and mean."""
+    single = {
+        machine
+        for machine, result in evaluation.machines.items()
+        if len(result.sections) == 1 and not any(evaluation.lacking(machine).values())
+    }
+    means = {machine: values for machine, section, values in rows if not section}
+    return [
+        (machine, section, {**values, **means[machine]} if machine in single else values)
+        for machine, section, values in rows
+        if section or machine not in single
+    ]
 
 
 def _number(value: float | None, name: str, sign: str = "") -> str:
@@ -184,16 +213,8 @@ def _verdict(evaluation: Evaluation) -> str:
 
 def _lacking(evaluation: Evaluation) -> str:
     """What an official score wants and is not there."""
-    kinds = {"score": evaluation.missing, "decision": evaluation.undecided}
-    parts = [
-        f"{len(units)} {kind} file{'s are' if len(units) > 1 else ' is'} missing "
-        f"({', '.join(map(str, units[:3]))}{', ...' if len(units) > 3 else ''})"
-        for kind, units in kinds.items()
-        if units
-    ]
-    if evaluation.left_out:
-        parts.append(f"{', '.join(evaluation.left_out)} {'were' if len(evaluation.left_out) > 1 else 'was'} left out")
-    return ", and ".join(parts)
+    kinds = {"missing": evaluation.missing, "undecided": evaluation.undecided, "unlabelled": evaluation.unlabelled}
+    return lacking({kind: list(map(str, units)) for kind, units in kinds.items()}, evaluation.left_out)
 
 
 def _with_interval(value: float, ci95: tuple[float, float] | None, words: str = "", sign: str = "") -> str:
@@ -224,8 +245,23 @@ def _draw_standings(output: Output, edition: Edition, standings: list[Standing])
     kept = [n for n in range(len(columns)) if n not in (4, 5) or any(row[n] for row in rows)]
     kept = [n for n in kept if n != 2 or any(standing.seeds > 1 for standing in standings)]
     output.table(f"{edition.name}, in %", [columns[n] for n in kept], [[row[n] for n in kept] for row in rows])
+    _draw_decisions(output, edition, standings)
     if any(standing.difference for standing in standings) and all(standing.seeds == 1 for standing in standings):
         output.text("One training of each: the noise is that of the test clips alone. --seed 0 --seed 1 covers both.")
+
+
+def _draw_decisions(output: Output, edition: Edition, standings: list[Standing]) -> None:
+    """Precision, recall and F1 of all systems that decide: means over machines, sections and seeds."""
+    names = [name for name in DECISIONS if any(name in standing.decisions for standing in standings)]
+    names = [name for name in names if f"{name}_source" not in names]
+    rows = [
+        (standing.system, standing.set_name, *(_number(standing.decisions.get(name), name) for name in names))
+        for standing in standings
+        if standing.decisions
+    ]
+    if rows:
+        columns = ("system", "set", *(DECISIONS[name] for name in names))
+        output.table(f"{edition.name}: decisions, means in %", columns, rows)
 
 
 def _compare(output: Output, edition: Edition, results: list[Result], recipe: str | None) -> list[Comparison]:
@@ -252,6 +288,7 @@ def _draw_comparison(output: Output, comparison: Comparison) -> None:
         for machine, metric, published, ours in comparison.rows
     ]
     title = f"{comparison.system} against {comparison.source}, in %"
+    title += " but for the separability" * any(metric == "separability" for _, metric, *_ in comparison.rows)
     if rows:
         output.table(title, ("machine", "metric", "published", "ours", "difference"), rows)
     else:

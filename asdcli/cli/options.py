@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asdcli.cli import completion
 from asdcli.cli.console import Output
 from asdcli.errors import UserError
 
@@ -27,14 +29,41 @@ class Device(StrEnum):
 
 
 Recipe = Annotated[
-    str | None, typer.Option("--recipe", "-r", help="Name or path of a recipe. Left out: the one used last.")
+    str | None,
+    typer.Option(
+        "--recipe",
+        "-r",
+        autocompletion=completion.recipes,
+        help="Name or path of a recipe. Left out: the one used last.",
+    ),
 ]
 Data = Annotated[
-    str | None, typer.Option("--data", "-d", help="Edition or own data set. Left out: the only one, or the last used.")
+    str | None,
+    typer.Option(
+        "--data",
+        "-d",
+        autocompletion=completion.data,
+        help="Edition or own data set. Left out: the only one, or the last used.",
+    ),
 ]
-Machine = Annotated[list[str] | None, typer.Option("--machine", "-m", help="Only this machine type; may be repeated.")]
-Member = Annotated[list[str] | None, typer.Option("--member", help="Only this member; may be repeated.")]
+Machine = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--machine", "-m", autocompletion=completion.machines, help="Only this machine type; may be repeated."
+    ),
+]
+Member = Annotated[
+    list[str] | None,
+    typer.Option("--member", autocompletion=completion.members, help="Only this member; may be repeated."),
+]
 Set = Annotated[SetName, typer.Option("--set", help="Which sets on disk to use, in training too.")]
+Truth = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Ground truth: official CSVs, their folder or list, an evaluator's repository, also as a zip; of all "
+        "machines or of some. May be repeated."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed of the run.", min=0)]
 Seeds = Annotated[list[int], typer.Option("--seed", help="Seed of the run; may be repeated.", min=0)]
 FIRST_SEED = [0]
@@ -42,8 +71,9 @@ DeviceOption = Annotated[Device, typer.Option("--device", help="auto takes the G
 Profile = Annotated[
     str | None,
     typer.Option(
+        autocompletion=completion.profiles,
         help="full, or one of the recipe's: smoke is the same, small and quick. "
-        "Left out: full, or as last with the recipe used last."
+        "Left out: full, or as last with the recipe used last.",
     ),
 ]
 
@@ -58,6 +88,10 @@ def run_stage(context: typer.Context, stage: str, seeds: list[int], **chosen: An
     for seed in dict.fromkeys(seeds):
         selection = selection_of(output, seed=seed, **chosen)
         done += run(selection)
+        if stage == "score":
+            from asdcli.stages.systems import warn_of_few_clips
+
+            warn_of_few_clips(selection)
     draw_done(output, stage, selection, done)
 
 

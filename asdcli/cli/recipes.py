@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from asdcli.cli import completion
 from asdcli.cli.console import Output
 from asdcli.cli.options import Profile
 from asdcli.errors import UserError
@@ -18,10 +19,20 @@ def register(app: typer.Typer) -> None:
 def recipes(
     context: typer.Context,
     action: Annotated[str | None, typer.Argument(help="Nothing lists all recipes; `show` prints one.")] = None,
-    name: Annotated[str | None, typer.Argument(help="Name or path of the recipe to show.")] = None,
-    machine: Annotated[str | None, typer.Option("--machine", "-m", help="Resolve for this machine type.")] = None,
-    member: Annotated[str | None, typer.Option("--member", help="Resolve this member. Left out: the first.")] = None,
-    data: Annotated[str | None, typer.Option("--data", "-d", help="Resolve for this edition.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(autocompletion=completion.recipes, help="Name or path of the recipe to show.")
+    ] = None,
+    machine: Annotated[
+        str | None,
+        typer.Option("--machine", "-m", autocompletion=completion.machines, help="Resolve for this machine type."),
+    ] = None,
+    member: Annotated[
+        str | None,
+        typer.Option("--member", autocompletion=completion.members, help="Resolve this member. Left out: the first."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", "-d", autocompletion=completion.data, help="Resolve for this edition.")
+    ] = None,
     profile: Profile = None,
 ) -> None:
     """List the recipes, or show one resolved: the hyper-parameter table of the paper as it will run."""
@@ -64,7 +75,7 @@ def _show(
 
     recipe = load_recipe(name)
     warn_of_unread(output.workspace, output.ui, recipe)
-    chosen = member or next(iter(recipe.header.members))
+    chosen = member or recipe.members(profile)[0]
     method, unused = running(recipe, machine=machine, member=chosen, edition=data, profile=profile)
     check_components(method, run_code=False)
     if machine is not None:

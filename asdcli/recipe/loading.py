@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from asdcli.errors import UserError, did_you_mean, unknown
+from asdcli.errors import UserError, did_you_mean, shown, unknown
 from asdcli.recipe.schema import Fusion, Header, Method, Phase, Published, Strict, Validation
 from asdcli.recipe.yamlfile import KeyPath, Sourced, load_yaml
 
@@ -38,6 +38,7 @@ class Recipe:
             self._check_systems(self.resolve(member=member), member)
         for profile in self.header.profiles:
             _refuse_unknown(self._source.below("profiles", profile, "members"), self.header.members)
+            self._check_without(profile)
 
     @property
     def reference(self) -> str:
@@ -64,6 +65,23 @@ class Recipe:
         method: Method = _validate(Method, merged, self.folder)
         method._source = merged
         return method
+
+    def members(self, profile: str = "full") -> tuple[str, ...]:
+        """The members that a profile runs: all but those that it is `without`."""
+        without = self._without(profile)
+        return tuple(name for name in self.header.members if name not in without)
+
+    def _without(self, profile: str) -> Any:
+        return self._source.below("profiles", profile).data.get("without", [])
+
+    def _check_without(self, profile: str) -> None:
+        """A profile leaves out members that there are, and not all of them."""
+        without, where = self._without(profile), self.place("profiles", profile, "without")
+        if not isinstance(without, list) or any(name not in self.header.members for name in without):
+            known = ", ".join(self.header.members)
+            raise UserError(f"{where}: without is {without!r}, no list of members. Known: {known}.")
+        if not self.members(profile):
+            raise UserError(f"{where}: the profile {profile} leaves no member.")
 
     def place(self, *path: str) -> str:
         """Where a key of recipe.yaml stands, for messages."""
@@ -98,7 +116,7 @@ def _as_now(layer: Sourced) -> Sourced:
 
 def _profile_layers(profile: Sourced, member: str) -> list[Sourced]:
     """What a profile says of all members, then of this one."""
-    return [profile.without("members"), profile.below("members", member)]
+    return [profile.without("members", "without"), profile.below("members", member)]
 
 
 def recipe_names() -> list[str]:
@@ -107,15 +125,34 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(name_or_path: str) -> Recipe:
-    """A recipe by its name, or by the path of its folder or of its recipe.yaml."""
+    """A recipe by its name, or by the path of its folder or of its recipe.yaml.
+
+    Raises UserError that says what there is in place of a recipe.
+    """
     path = Path(name_or_path)
     if path.name == "recipe.yaml" and path.is_file():
         return Recipe(path.parent.resolve())
     if (path / "recipe.yaml").is_file():
         return Recipe(path.resolve())
     if name_or_path not in recipe_names():
+        if name_or_path and (what := _no_recipe(path)):
+            known = ", ".join(recipe_names())
+            raise UserError(
+                f"{shown(path)} {what}, and no recipe: that is a folder which holds a recipe.yaml. Known: {known}."
+            )
         raise unknown("recipe", name_or_path, recipe_names())
     return Recipe(RECIPES / name_or_path)
+
+
+def _no_recipe(path: Path) -> str:
+    """What lies at a path that is no recipe; empty for a plain name that nothing here has."""
+    if path.is_dir():
+        inside = sorted(shown(each.name) for each in path.iterdir())
+        few = ", ".join(inside[:3]) + (", ..." if len(inside) > 3 else "")
+        return f"is a folder without recipe.yaml ({few or 'it is empty'})"
+    if path.exists():
+        return "is a file" if path.is_file() else "is neither a folder nor a file"
+    return "does not exist" if len(path.parts) > 1 else ""
 
 
 def _refuse_unknown(source: Sourced, known: Iterable[str]) -> None:

@@ -23,6 +23,9 @@ from asdcli.scores.shares import Shares
 Rules = Mapping[tuple[str, str], Component]
 """The rule of a recipe that makes a threshold of training scores, by system and machine. Given folders have none."""
 
+FEW = 20
+"""From fewer training clips a quantile of 0.9 lies among their largest two scores: such a threshold is a guess."""
+
 DEFAULT = Component.model_validate({"name": "gamma", "quantile": 0.9})
 
 
@@ -83,6 +86,19 @@ class Decider:
                 return None
             votes.append(in_order(clips, read_values(path), folder, unit)[1])
         return (fuse(votes, list(sharing.values())) >= 0.5).astype(int)
+
+
+def few_clips(counts: Mapping[str, int]) -> str:
+    """A sentence about thresholds from fewer than 20 training clips; empty without any. counts: clips by section."""
+    few = {section: count for section, count in counts.items() if 0 < count < FEW}
+    if not few:
+        return ""
+    section = min(few, key=lambda name: few[name])
+    others = f", those of {len(few) - 1} more from fewer than {FEW}" if len(few) > 1 else ""
+    return (
+        f"The threshold of {section} comes from {few[section]} training clips{others}: what decisions say there is "
+        "little more than a guess."
+    )
 
 
 def _leader(sharing: Mapping[str, float]) -> str:

@@ -10,7 +10,8 @@ import numpy as np
 
 from asdcli.challenge.editions.clipnames import UNKNOWN
 from asdcli.challenge.editions.edition import Edition
-from asdcli.challenge.editions.truth import DOMAINS, truth_from_names
+from asdcli.challenge.editions.scorefiles import units
+from asdcli.challenge.editions.truth import DOMAINS, Truth, truth_from_names
 from asdcli.errors import UserError
 from asdcli.recipe.schema import Norm
 from asdcli.scores.aligned import align
@@ -27,11 +28,14 @@ MAX_POINTS = 1_000_000
 
 @dataclass(frozen=True)
 class Worth:
-    """Scores on the development set, the official ones (2020: the mean of AUC and pAUC).
+    """Scores on a set with labels, the official ones (2020: the mean of AUC and pAUC).
 
     systems: of each system alone; equal: with equal shares; chosen: with the chosen shares. held_out, where the labels
     chose them: when each machine has the shares that the same choice finds on all other machines; None where there is
     one machine only. search: `grid` or `ascent`, searched: the same in a sentence; both empty without a search.
+
+    machines: how many of how many machine types the scores are of, as far as the set is known in advance; missing,
+    unlabelled: files of these that have no scores, or no ground truth. Where any is, the scores are no official ones.
     """
 
     systems: dict[str, float]
@@ -40,18 +44,39 @@ class Worth:
     held_out: float | None = None
     search: Literal["", "grid", "ascent"] = ""
     searched: str = ""
+    machines: Sequence[int] = (0, 0)
+    missing: Sequence[str] = ()
+    unlabelled: Sequence[str] = ()
+
+    @property
+    def partial(self) -> bool:
+        return self.machines[0] < self.machines[1] or bool(self.missing or self.unlabelled)
 
 
 class Labelled:
-    """The development set of several systems with its labels: scores of any shares."""
+    """A set of several systems with its labels: scores of any shares. truth: None where the clip names tell."""
 
-    def __init__(self, edition: Edition, folders: Sequence[ScoreFolder], norm: Norm) -> None:
+    def __init__(
+        self,
+        edition: Edition,
+        folders: Sequence[ScoreFolder],
+        norm: Norm,
+        set_name: str = "dev",
+        truth: Truth | None = None,
+    ) -> None:
         self.names = [folder.name for folder in folders]
         self.harmonic = edition.metrics != "per_id"
-        test = align(folders, "dev", norm).test
-        truth = truth_from_names(edition, "dev", {unit: clips for unit, (clips, _) in test.items()})
+        test = align(folders, set_name, norm).test
+        truth = truth or truth_from_names(edition, set_name, {unit: clips for unit, (clips, _) in test.items()})
+        due, found = units(edition, set_name), {unit.machine for unit in test}
+        known = {unit.machine for unit in due}
+        self.machines = len(known & found), len(known)
+        self.missing = [str(unit) for unit in due if unit.machine in found and unit not in test]
+        known_clips = {unit: values for unit, values in test.items() if truth.of(unit)}
+        labelled = known_clips or test  # of none: the first one says so
+        self.unlabelled = [str(unit) for unit in test if unit not in labelled]
         self.trials: dict[str, list[Trial]] = {}
-        for unit, (clips, scores) in test.items():
+        for unit, (clips, scores) in labelled.items():
             labels, domains = truth.lookup(unit, clips)
             told = labels != UNKNOWN
             kinds = _kinds(edition, labels[told], domains[told])
@@ -70,12 +95,22 @@ class Labelled:
         table = self.table(np.array([*np.eye(count), np.ones(count), *vectors]))
         *alone, equal = table.official()[: count + 1].tolist()
         chosen = table.at(range(count + 1, count + 1 + len(machines)))
-        return Worth(dict(zip(self.names, alone, strict=True)), equal, chosen, held_out)
+        systems = dict(zip(self.names, alone, strict=True))
+        of = self.machines, self.missing, self.unlabelled
+        return Worth(systems, equal, chosen, held_out, "", "", *of)
 
 
-def weigh(ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], norm: Norm, choice: Choice) -> tuple[Shares, Worth]:
+def weigh(
+    ui: Ui,
+    edition: Edition,
+    folders: Sequence[ScoreFolder],
+    norm: Norm,
+    choice: Choice,
+    set_name: str = "dev",
+    truth: Truth | None = None,
+) -> tuple[Shares, Worth]:
     """The shares of a choice, found where it leaves them to be found, and their worth. Needs labels."""
-    labelled = Labelled(edition, folders, norm)
+    labelled = Labelled(edition, folders, norm, set_name, truth)
     if isinstance(choice, Grid):
         return _search(ui, labelled, choice)
     if isinstance(choice, Best):

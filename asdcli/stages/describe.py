@@ -167,6 +167,24 @@ def example_shape(method: Method) -> tuple[int, ...]:
     return shape
 
 
+def count_macs(method: Method) -> int | None:
+    """Multiply-accumulates of convolutions and matrix products in one pass of the network over one example; None where
+    the clips decide how long an example is, for which a length of 1 stands.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from asdcli.nn.backbones import BACKBONES
+
+    shape = example_shape(method)
+    if 1 in shape:
+        return None
+    model = build(BACKBONES, "model", method.model, shape).eval()
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, *shape))
+    return int(counter.get_total_flops()) // 2
+
+
 def count_parameters(method: Method) -> int:
     """Trainable values of the network, without the heads that only training needs."""
     from asdcli.nn.backbones import BACKBONES

@@ -7,35 +7,40 @@ otherwise, and averaged with weights: equal ones, given ones, or those that a se
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import decision_name, score_name, write_values
+from asdcli.challenge.editions.truth import Truth
 from asdcli.errors import UserError
 from asdcli.recipe.schema import Norm
 from asdcli.scores.aligned import BY_TEST_CLIPS, Aligned, align
-from asdcli.scores.decisions import Decider, Rules
+from asdcli.scores.decisions import Decider, Rules, few_clips
 from asdcli.scores.domain_gap import steadiest
 from asdcli.scores.folders import ScoreFolder
 from asdcli.scores.fuse import fuse
 from asdcli.scores.shares import FILE, Best, Choice, Shares, choice_to_dict, read_shares, relative, write_shares
 from asdcli.scores.weighing import Worth, equal_shares, weigh
+from asdcli.stages.truths import given_truth
 from asdcli.ui import Ui
 from asdcli.workspace.made import Made, digest
 from asdcli.workspace.places import SETS
 
-FUSION = 2  # to be raised when this stage makes other files of the same scores than before
+FUSION = 3  # to be raised when this stage makes other files of the same scores than before
 
 
 @dataclass(frozen=True)
 class Fused:
     """What lies in the folder `out`: the sets and machines it holds, and how it was made.
 
-    weights: each system's share. worth: scores on the development set; None where it is not there or has no labels,
-    which `not_evaluated` tells.
+    weights: each system's share. worths: scores by set, that with whose labels shares are chosen first: the development
+    set, and the evaluation set where ground truth was named. Where the development set has no labels, `not_evaluated`
+    tells it. few_clips: a sentence about thresholds from few training clips, if there are any.
     """
 
     out: Path
@@ -43,8 +48,14 @@ class Fused:
     shares: Shares
     sets: tuple[str, ...]
     machines: tuple[str, ...]
-    worth: Worth | None
+    worths: dict[str, Worth]
     not_evaluated: str = ""
+    few_clips: str = ""
+
+    @property
+    def worth(self) -> Worth | None:
+        """On the set with whose labels shares are chosen."""
+        return next(iter(self.worths.values()), None)
 
 
 def folders_name(folders: Sequence[Path]) -> str:
@@ -66,10 +77,15 @@ def run(
     norm: Norm,
     out: Path,
     rules: Rules | None = None,
+    truth_places: Sequence[Path] = (),
+    held: AbstractContextManager[None] | None = None,
 ) -> Fused:
     """Fuse the folders' scores of every set they all hold and write them to `out` in the edition's form.
 
-    Decisions are made by the rules of the systems' recipe; without any by the gamma distribution's 0.9, as DCASE does.
+    truth_places: ground truth, where clip names do not tell it. Shares are searched for with the labels of the
+    development set, or with those of the evaluation set where the systems have no other. Decisions are made by the
+    rules of the systems' recipe; without any by the gamma distribution's 0.9, as DCASE does. held: holds `out` against
+    other processes while it is written, and not where it is fresh.
     """
     names = [folder.name for folder in folders]
     if len(set(names)) != len(names):
@@ -88,9 +104,13 @@ def run(
     sources = [(folder.name, _content(folder)) for folder in folders]
     thresholds = [(*of, rule.model_dump(mode="json")) for of, rule in (rules or {}).items()]
     numbers = {"fusion": FUSION}
-    made_from = digest({**about, "sources": sources, "thresholds": thresholds, "numbers": numbers})
+    truth = given_truth(truth_places, edition)
+    labels = [[*section, sorted(clips.items())] for section, clips in truth.clips.items()] if truth else None
+    made_from = digest({**about, "sources": sources, "thresholds": thresholds, "numbers": numbers, "labels": labels})
     if not Made(out).is_fresh(made_from):
-        _make(ui, edition, folders, choice, norm, rules or {}, out, sets, made_from)
+        with held or nullcontext():
+            if not Made(out).is_fresh(made_from):  # another process may have made it in the meantime
+                _make(ui, edition, folders, choice, norm, rules or {}, out, sets, made_from, truth, truth_places)
     return _read(out)
 
 
@@ -104,21 +124,28 @@ def _make(
     out: Path,
     sets: Sequence[str],
     made_from: str,
+    truth: Truth | None,
+    truth_places: Sequence[Path],
 ) -> None:
     """Find the shares, write everything, and `made.json` last."""
     names = [folder.name for folder in folders]
-    shares, worth, not_evaluated = _weigh(ui, edition, folders, choice, norm, sets)
+    labelled = _labelled_sets(folders, sets, truth)
+    shares, worths, not_evaluated = _weigh(ui, edition, folders, choice, norm, labelled)
     used = [folder for folder in folders if folder.name in shares.used()]
     machines = sorted({unit.machine for folder in used for name in sets for unit in folder.scores[name]})
     decider = Decider(used, shares, rules, norm)
     if edition.decision_file and (sentence := decider.disagreement(machines)):
         ui.warn(sentence)
     files: list[str] = []
+    counts: Counter[str] = Counter()
     for set_name in sets:
-        files += _write(ui, edition, decider, align(used, set_name, norm), out, set_name, files)
+        aligned = align(used, set_name, norm)
+        files += _write(ui, edition, decider, aligned, out, set_name, files)
+        counts |= _training_clips(aligned)
     about: dict[str, Any] = {"edition": edition.name, "normalisation": norm}
     found = {} if isinstance(choice, Shares | None) else vars(choice)
-    write_shares(out, shares, names, {**about, **found, **({"objective": worth.chosen} if worth else {})})
+    objective = {"objective": next(iter(worths.values())).chosen} if worths else {}
+    write_shares(out, shares, names, {**about, **found, **objective})
     _remove_others(ui, out, files)
     Made(out).write(
         made_from,
@@ -129,8 +156,10 @@ def _make(
         weights={name: share for name, share in relative(shares.vector(names), names).items() if name in shares.used()},
         sets=list(sets),
         machines=machines,
-        worth=worth and asdict(worth),
+        worths={name: asdict(each) for name, each in worths.items()},
+        truth=[str(place.resolve()) for place in truth_places],
         not_evaluated=not_evaluated,
+        few_clips=few_clips(counts) if edition.decision_file else "",
         sources={folder.name: str(folder.path) for folder in folders},
     )
 
@@ -138,31 +167,51 @@ def _make(
 def _read(out: Path) -> Fused:
     made = Made(out).read()["all"]
     shares, _ = read_shares(out / FILE)
-    worth = made["worth"] and Worth(**made["worth"])
+    worths = {name: Worth(**each) for name, each in made["worths"].items()}
+    about = made["not_evaluated"], made["few_clips"]
     places = tuple(made["sets"]), tuple(made["machines"])
-    return Fused(out, made["normalisation"], shares, *places, worth, made["not_evaluated"])
+    return Fused(out, made["normalisation"], shares, *places, worths, *about)
+
+
+def _labelled_sets(folders: Sequence[ScoreFolder], sets: Sequence[str], truth: Truth | None) -> dict[str, Truth | None]:
+    """The ground truth of each set that may have labels; None for a development set whose clip names tell them."""
+
+    def about(name: str) -> Truth | None:
+        clips = folders[0].read(name) if truth else {}
+        return truth if truth and any(truth.knows(unit, names) for unit, (names, _) in clips.items()) else None
+
+    found = {name: about(name) for name in sets}
+    return {name: known for name, known in found.items() if name == "dev" or known}
 
 
 def _weigh(
-    ui: Ui, edition: Edition, folders: Sequence[ScoreFolder], choice: Choice, norm: Norm, sets: Sequence[str]
-) -> tuple[Shares, Worth | None, str]:
-    """Shares, their worth, and why there is none. A search needs labels; others do without."""
+    ui: Ui,
+    edition: Edition,
+    folders: Sequence[ScoreFolder],
+    choice: Choice,
+    norm: Norm,
+    labelled: Mapping[str, Truth | None],
+) -> tuple[Shares, dict[str, Worth], str]:
+    """Shares, their worth by set, and why there is none. A search needs labels; others do without."""
     if isinstance(choice, Best) and choice.by == "domain_gap":
         choice = steadiest(edition, folders, choice)
-    if isinstance(choice, Shares | None):
-        shares = choice or equal_shares([folder.name for folder in folders])
-        if "dev" not in sets:
-            return shares, None, ""
-        try:
-            return *weigh(ui, edition, folders, norm, shares), ""
-        except UserError as error:
-            return shares, None, str(error)
-    if "dev" not in sets:
+    found: dict[str, Worth] = {}
+    not_evaluated = ""
+    searched = not isinstance(choice, Shares | None)
+    if searched and not labelled:
         raise UserError(
             "Weights are searched for on the development set, and the systems have no scores of it in common.",
             f"--weights {FILE}, of a search on the development set",
         )
-    return *weigh(ui, edition, folders, norm, choice), ""
+    shares = choice if isinstance(choice, Shares) else equal_shares([folder.name for folder in folders])
+    for name, truth in labelled.items():
+        try:
+            shares, found[name] = weigh(ui, edition, folders, norm, shares if found else choice, name, truth)
+        except UserError as error:
+            if searched and not found:
+                raise
+            not_evaluated = str(error)
+    return shares, found, not_evaluated
 
 
 def _write(
@@ -196,6 +245,14 @@ def _write(
         count = f"{len(undecided)} of {len(aligned.test)} files, the first of {undecided[0]}"
         ui.warn(f"No training scores and no decision files to decide from ({count}); only scores are written.")
     return files
+
+
+def _training_clips(aligned: Aligned) -> Counter[str]:
+    """Training clips by section."""
+    counts: Counter[str] = Counter()
+    for unit, (clips, _) in aligned.train.items():
+        counts[f"{unit.machine} section {unit.section}"] += len(clips)
+    return counts
 
 
 def _content(folder: ScoreFolder) -> str:

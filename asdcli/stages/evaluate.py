@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from asdcli.challenge.editions.edition import Edition
-from asdcli.challenge.editions.truth import Truth, read_truth, truth_from_names
 from asdcli.challenge.metrics.comparison import Estimate, comparable, difference, mean_score
 from asdcli.challenge.metrics.evaluation import Evaluation, evaluate
 from asdcli.errors import UserError
 from asdcli.scores.folders import ScoreFolder
+from asdcli.stages.truths import given_truth, truth_of
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
 
@@ -32,8 +32,9 @@ class Result:
 class Standing:
     """A system on one set over all its seeds, and how far it is from the first system on that set.
 
-    difference: None for the first system itself, and where the clips are not the same. partial: whether the score is of
-    a part of the files.
+    difference: None for the first system itself, and where the clips are not the same. partial: whether the score is
+    of a part of the files. decisions: precision, recall and F1 by metric name, as the edition's means; none where there
+    are no decisions, or not all of them.
     """
 
     system: str
@@ -43,6 +44,7 @@ class Standing:
     reference: str
     difference: Estimate | None
     partial: bool
+    decisions: Mapping[str, float]
 
     def as_dict(self) -> dict[str, Any]:
         """An entry of `comparison` in the document of `asd evaluate --json`."""
@@ -54,6 +56,7 @@ class Standing:
             "score": None if math.isnan(self.score.value) else self.score.value,
             "ci95": self.score.ci95,
             "partial": self.partial,
+            "decisions": dict(self.decisions),
             "difference_to": self.reference if apart else None,
             "difference": apart and apart.value,
             "difference_ci95": apart and apart.ci95,
@@ -73,7 +76,7 @@ def run(
     ui: Ui,
     edition: Edition,
     folders: list[ScoreFolder],
-    truth_path: Path | None = None,
+    truth_places: Sequence[Path] = (),
     set_name: str = "all",
     bootstrap: int = 1000,
     partial: bool = False,
@@ -81,24 +84,25 @@ def run(
 ) -> list[Result]:
     """Evaluate every set of every folder whose labels are known: from clip names, or from ground-truth files.
 
-    partial: whether a score of a part of the files is wanted where some are missing. machines: those that the folders
-    were narrowed to; none for all.
+    truth_places: ground truth of the whole set or of parts of it. partial: whether a score of a part of the files is
+    wanted where some are missing. machines: those that the folders were narrowed to; none for all.
 
     Raises UserError when nothing can be evaluated at all.
     """
     results = []
+    given = given_truth(truth_places, edition)
     for folder in folders:
         for name in folder.scores:
             if not folder.scores[name] or set_name not in ("all", name):
                 continue
-            truth = _truth(workspace, edition, folder, name, truth_path)
+            scores = folder.read(name)
+            clips = {unit: names for unit, (names, _) in scores.items()}
+            truth = truth_of(workspace, edition, name, clips, given)
             if truth is None:
                 ui.say(f"{folder.name}: the {name} set is left out, there is no ground truth for it here.")
                 continue
             decisions = folder.read_decisions(name)
-            evaluation = evaluate(
-                edition, folder.read(name), truth, decisions, bootstrap, partial=partial, machines=machines
-            )
+            evaluation = evaluate(edition, scores, truth, decisions, bootstrap, partial=partial, machines=machines)
             results.append(Result(folder.name, folder.path, folder.family, evaluation))
     if not results:
         raise UserError(
@@ -122,26 +126,17 @@ def standings(results: list[Result]) -> list[Standing]:
         compared = others is not evaluations and scored and comparable(evaluations, others)
         apart = difference(evaluations, others) if compared else None
         partial = any(evaluation.partial_score is not None for evaluation in evaluations)
-        standing.append(Standing(name, set_name, len(members), mean_score(evaluations), reference, apart, partial))
+        score, decisions = mean_score(evaluations), _decisions(evaluations)
+        standing.append(Standing(name, set_name, len(members), score, reference, apart, partial, decisions))
     return standing
 
 
-def _truth(
-    workspace: Workspace, edition: Edition, folder: ScoreFolder, set_name: str, given: Path | None
-) -> Truth | None:
-    """Labels of one set: the folder given, else the names where they tell, else the truth under the root.
-
-    A development set keeps the labels in its names beside a given truth that is not about its clips.
-    """
-    place = given or workspace.truth(edition.name)
-    if set_name != "dev":
-        return read_truth(place, edition) if given or place.is_dir() else None
-    names = {unit: clips for unit, (clips, _) in folder.read(set_name).items()}
-    if given is not None:
-        truth = read_truth(given, edition)
-        if any(truth.knows(unit, clips) for unit, clips in names.items()):
-            return truth
-    return truth_from_names(edition, set_name, names)
+def _decisions(evaluations: list[Evaluation]) -> dict[str, float]:
+    """The means over seeds of precision, recall and F1, where every seed has them."""
+    means = [evaluation.official_means(evaluation) for evaluation in evaluations]
+    names = [name for name in means[0] if name.partition("_")[0] in ("precision", "recall", "f1")]
+    values = {name: [own.get(name, math.nan) for own in means] for name in names}
+    return {name: sum(each) / len(each) for name, each in values.items() if not any(map(math.isnan, each))}
 
 
 def rows_of(evaluation: Evaluation) -> Iterator[tuple[str, str, dict[str, float]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from asdcli.challenge.editions.scorefiles import VALUE_FILE
@@ -21,8 +22,8 @@ def systems_below(path: Path) -> list[tuple[Path, Path]]:
     ends. Raises UserError for a zip that cannot be unpacked.
     """
     if path.is_file() and path.suffix.lower() == ".zip":
-        unpacked = _unpacked(path)
-        return [(folder, path / folder.relative_to(unpacked)) for folder in _below(unpacked, DEPTH)] or [(path, path)]
+        top = unpacked(path, _is_value_file)
+        return [(folder, path / folder.relative_to(top)) for folder in _below(top, DEPTH)] or [(path, path)]
     found = _below(path, DEPTH) if path.is_dir() else []
     return [(folder, folder) for folder in found or [path]]
 
@@ -37,13 +38,20 @@ def _below(folder: Path, depth: int) -> list[Path]:
     return [found for each in inside if each.is_dir() for found in _below(each, depth - 1)] if depth else []
 
 
-def _unpacked(archive: Path) -> Path:
+def _is_value_file(path: tuple[str, ...]) -> tuple[str, ...] | None:
+    return path if VALUE_FILE.fullmatch(path[-1]) else None
+
+
+def unpacked(archive: Path, wanted: Callable[[tuple[str, ...]], tuple[str, ...] | None]) -> Path:
+    """A temporary folder with some files of a zip, which goes when asd ends. wanted: the place of a file by its path,
+    None for one to leave out. Raises UserError for a zip that cannot be unpacked.
+    """
     from asdcli.download.archives import unpack
 
     folder = Path(tempfile.mkdtemp(prefix="asd-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     try:
-        unpack(archive, folder, lambda path: path if VALUE_FILE.fullmatch(path[-1]) else None)
+        unpack(archive, folder, wanted)
     except WorkError as error:
         raise UserError(f"{archive}: {error}") from error
     return folder

@@ -145,16 +145,19 @@ def select(
     present = machines_on_disk(workspace, edition, sets)
     for machine in machines or ():
         if machine not in present:
-            raise unknown(f"machine of {edition.name}", machine, present)
+            raise _unknown_machine(workspace, edition, machine, present)
     for member in members or ():
         if member not in chosen.header.members:
             raise unknown(f"member of recipe {chosen.name}", member, chosen.header.members)
+        if member not in chosen.members(profile):
+            there = ", ".join(chosen.members(profile))
+            raise UserError(f"The profile {profile} of recipe {chosen.name} is without {member}; it has {there}.")
     selection = Selection(
         workspace,
         ui,
         edition,
         chosen,
-        members=tuple(members or chosen.header.members),
+        members=tuple(members or chosen.members(profile)),
         present=present,
         machines=tuple(machine for machine in present if not machines or machine in machines),
         sets=sets,
@@ -163,8 +166,20 @@ def select(
         profile=profile,
     )
     selection.check()
+    ui.machines = selection.machines
     workspace.remember(edition=edition.name, recipe=chosen.reference, profile=profile)
     return selection
+
+
+def _unknown_machine(workspace: Workspace, edition: Edition, machine: str, present: tuple[str, ...]) -> UserError:
+    """The error for a machine that is not here, with the other data sets here that have it."""
+    error = unknown(f"machine of {edition.name}", machine, present)
+    others = [name for name in workspace.editions() if name != edition.name and _has(workspace, name, machine)]
+    return UserError(str(error), f"--data {others[0]}") if others else error
+
+
+def _has(workspace: Workspace, edition: str, machine: str) -> bool:
+    return any((workspace.raw(edition, name) / machine).is_dir() for name in workspace.sets(edition))
 
 
 def warn_of_damage(ui: Ui, made: Made, made_from: str, part: str = "all", again: str = "it is made again") -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asdcli.errors import UserError, unknown
 from asdcli.recipe.schema import Norm
-from asdcli.scores.decisions import Rules
+from asdcli.scores.decisions import Rules, few_clips
 from asdcli.scores.folders import ScoreFolder, open_score_folder
 from asdcli.scores.shares import FILE, Best, Choice, Shares, choice_from_dict, read_shares
 from asdcli.stages import ensemble, score
@@ -47,6 +47,7 @@ def member_folders(selection: Selection, wanted: Wanted = everything) -> list[Sc
         for member in selection.members
     }
     score.run(replace(selection, members=tuple(member for member, names in detectors.items() if names)))
+    warn_of_few_clips(selection)
     return [
         _narrowed(
             selection,
@@ -57,6 +58,19 @@ def member_folders(selection: Selection, wanted: Wanted = everything) -> list[Sc
         for member, names in detectors.items()
         for detector in names
     ]
+
+
+def warn_of_few_clips(selection: Selection) -> None:
+    """Say which thresholds of scores that are up to date come from very few training clips."""
+    counts = {}
+    for machine in (name for name in selection.machines if name in selection.opened):
+        clips = selection.opened[machine].clips
+        for section in sorted(set(clips.section.tolist())):
+            train = clips.split == "train"
+            own = int((train & (clips.section == section)).sum())
+            counts[f"{machine} section {section}"] = own or int(train.sum())
+    if selection.edition.decision_file and (sentence := few_clips(counts)):
+        selection.ui.warn(sentence)
 
 
 def _narrowed(selection: Selection, folder: ScoreFolder) -> ScoreFolder:
@@ -93,7 +107,7 @@ def current_ensemble(selection: Selection) -> ScoreFolder:
     else:
         made = Made(place).read().get("all", {})
         system = System(choice_from_dict(made.get("choice")), made.get("normalisation", "train"))
-        fused, _ = fuse_recipe(selection, system, None)
+        fused, _ = fuse_recipe(selection, system, None, truth_places=list(map(Path, made.get("truth", ()))))
     folder = open_score_folder(selection.workspace, selection.ui, fused.out, selection.edition)
     return replace(folder, name=f"{folder.name} (oracle on dev)") if fused.shares.oracle else folder
 
@@ -116,7 +130,8 @@ def ensemble_folder(selection: Selection, system: str | None = None) -> Path:
     seed = f"seed_{selection.seed}" if selection.seed else None
     name = ".".join(part for part in (selection.label, system, seed) if part is not None)
     sets, machines = _part(selection)
-    members = selection.members if len(selection.members) < len(selection.recipe.header.members) else ()
+    every = selection.recipe.members(selection.profile)
+    members = selection.members if len(selection.members) < len(every) else ()
     part = (*members, *sets, *machines)
     return selection.workspace.ensemble(ensemble.part_name(name, part)) / selection.edition.name
 
@@ -157,7 +172,9 @@ def named_system(selection: Selection, name: str) -> System:
     return System(choice, system.normalisation, wanted, turned)
 
 
-def fuse_recipe(selection: Selection, system: System, out: Path | None) -> tuple[ensemble.Fused, list[ScoreFolder]]:
+def fuse_recipe(
+    selection: Selection, system: System, out: Path | None, truth_places: Sequence[Path] = ()
+) -> tuple[ensemble.Fused, list[ScoreFolder]]:
     """Fuse the recipe's members, or what the system takes of them, into `out`, or where the recipe's ensemble lies."""
     folders = [folder.turn(system.turned) for folder in member_folders(selection, system.wanted)]
     if not folders:
@@ -166,9 +183,10 @@ def fuse_recipe(selection: Selection, system: System, out: Path | None) -> tuple
             "--member narrows the choice; members and detectors: asd recipes show",
         )
     place = out or ensemble_folder(selection)
-    with selection.workspace.lock(place):
-        rules = _rules(selection, folders)
-        fused = ensemble.run(selection.ui, selection.edition, folders, system.choice, system.norm, place, rules)
+    held, rules = selection.workspace.lock(place), _rules(selection, folders)
+    fused = ensemble.run(
+        selection.ui, selection.edition, folders, system.choice, system.norm, place, rules, truth_places, held
+    )
     return fused, folders
 
 

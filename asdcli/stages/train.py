@@ -31,12 +31,13 @@ LABELS = "labels.json"
 
 
 class TrainingError(WorkError):
-    """Some members could not be trained; `members` are those that could."""
+    """Some members could not be trained; `members` are those that could. bad_input: bad input was a reason."""
 
-    def __init__(self, message: str, members: tuple[str, ...]) -> None:
+    def __init__(self, message: str, members: tuple[str, ...], bad_input: bool = False) -> None:
         named = " ".join(f"--member {member}" for member in members)
         super().__init__(message, f"The others are usable: {named}" if members else "")
         self.members = members
+        self.exit_code = UserError.exit_code if bad_input else WorkError.exit_code
 
 
 def run(selection: Selection) -> list[Done]:
@@ -62,7 +63,8 @@ def run(selection: Selection) -> list[Done]:
     if failed:
         names = ", ".join(f"{member} ({', '.join(groups)})" for member, groups in failed.items())
         others = tuple(member for member in selection.members if member not in failed)
-        raise TrainingError(f"Training failed for {names}.", others)
+        bad_input = any(isinstance(error, UserError) for error in wrong)
+        raise TrainingError(f"Training failed for {names}.", others, bad_input)
     return done
 
 
@@ -72,7 +74,8 @@ def _bring_up_to_date(selection: Selection, run: Run) -> Done:
         _train(selection, run)
 
     fresh = selection.workspace.bring_up_to_date(run.folder, lambda: Made(run.folder).is_fresh(run.made_from), make)
-    (run.folder / CHECKPOINT).unlink(missing_ok=True)
+    if (left := run.folder / CHECKPOINT).exists():
+        left.unlink(missing_ok=True)
     return Done(run.title, str(run.folder), fresh)
 
 

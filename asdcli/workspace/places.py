@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -105,9 +106,11 @@ class Workspace:
         return {key: value for key, value in known.items() if isinstance(value, str)}
 
     def remember(self, **used: str) -> None:
+        """Where the root cannot be written nothing is remembered: who only reads there need not be able to."""
         now = self.last()
         if {**now, **used} != now:
-            write_atomic(self.root / ".last.json", json.dumps({**now, **used}, indent=1).encode())
+            with contextlib.suppress(OSError):
+                write_atomic(self.root / ".last.json", json.dumps({**now, **used}, indent=1).encode())
 
     # --- one at a time --------------------------------------------------------------------------------------------
 

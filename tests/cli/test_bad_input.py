@@ -58,6 +58,32 @@ def test_bad_clip(asd, tree: Path, damage: Callable[[Path], None], words: str) -
     assert not list((tree / "store").rglob("*.tmp*"))
 
 
+def test_a_bad_clip_of_one_machine_of_several_is_bad_input(asd, tree: Path) -> None:
+    """The others are trained."""
+    truncated(tree / CLIP)
+    done = asd("train", "--root", tree, "--recipe", "baseline_ae", "--profile", "smoke", code=2)
+    assert "Error: Training failed for ae (SynFan)." in done.stderr
+    assert "truncated" in done.stderr.lower()
+    assert len(list((tree / "runs").rglob("weights.safetensors"))) == 2
+
+
+def test_a_threshold_from_few_clips_says_so(asd, tree: Path) -> None:
+    about = ("--root", tree, "--recipe", "baseline_ae", "--profile", "smoke", "-m", "SynPump")
+    sentence = (
+        "The threshold of SynPump section 00 comes from 8 training clips: what decisions say there is little more"
+    )
+    assert sentence in asd("score", *about).stderr
+    assert sentence in asd("ensemble", *about).stdout
+    folder = tree / "data/demo/eval_data/raw/SynPump/train"
+    for number in range(10, 22):
+        shutil.copy(
+            folder / "section_00_source_train_normal_0000_spd_0.wav",
+            folder / f"section_00_source_train_normal_00{number}_spd_0.wav",
+        )
+    assert "The threshold" not in asd("score", *about).stderr  # 20 clips now
+    assert "The threshold" not in asd("ensemble", *about).stdout
+
+
 def test_another_sampling_rate_is_resampled_and_said(asd, tree: Path) -> None:
     write_clip(tree / CLIP, machine_sound(1, 200), rate=44_100)
     done = asd("features", "--root", tree, "--recipe", "baseline_ae", "--profile", "smoke", "-m", "SynFan")

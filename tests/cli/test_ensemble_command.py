@@ -13,6 +13,7 @@ from helpers import clip_names, invoke
 
 from asdcli.challenge.editions.edition import load_edition
 from asdcli.challenge.editions.scorefiles import Unit, read_values, score_name, write_values
+from asdcli.challenge.editions.truth import truth_from_clips, write_truth
 from asdcli.errors import UserError
 from asdcli.recipe.loading import RECIPES
 from asdcli.stages.ensemble import part_name
@@ -295,3 +296,65 @@ def test_the_fusion_of_other_folders_lies_elsewhere(scores: Path) -> None:
     assert (
         json.loads(invoke("ensemble", "two", "one", "--data", "dcase2023", "--norm", "none", "--json"))["out"] == first
     )
+
+
+def test_a_score_of_a_part_of_the_files_is_called_so(scores: Path) -> None:
+    document = json.loads(fuse("--norm", "none", "--out", "fused", "--json"))
+    assert (document["partial"], document["missing"], document["set"]) == (True, [], "dev")
+    shown = fuse("--norm", "none", "--out", "fused")
+    assert "partial dev score, %" in shown
+    assert "The dev score is partial and not an official one: it is of 2 of 7 machine types." in shown
+    for name in ("one", "two"):
+        for machine in EDITION.machines["dev"]:
+            target = scores / name / score_name(EDITION, Unit(machine, "00"))
+            if not target.exists():
+                shutil.copy(scores / name / score_name(EDITION, Unit("fan", "00")), target)
+    document = json.loads(fuse("--norm", "none", "--out", "fused", "--json"))
+    assert document["partial"] is False
+    assert "partial" not in fuse("--norm", "none", "--out", "fused")
+
+
+def truth_of_vacuum(folder: Path) -> Path:
+    rows = [("Vacuum", "00", clip, number % 2, "source") for number, clip in enumerate(EVAL_CLIPS)]
+    write_truth(folder, EDITION, truth_from_clips(rows))
+    return folder
+
+
+def test_with_ground_truth_the_evaluation_set_has_a_score(scores: Path) -> None:
+    """The same as asd evaluate gives, beside the score on the development set, which chooses the weights."""
+    truth = truth_of_vacuum(scores / "truth")
+    found = json.loads(fuse("--norm", "none", "--grid", "--out", "fused", "--truth", str(truth), "--json"))
+    without = json.loads(fuse("--norm", "none", "--grid", "--out", "other", "--json"))
+    assert {key: value for key, value in found.items() if key not in ("out", "eval")} == {
+        key: value for key, value in without.items() if key != "out"
+    }
+    about = "--data", "dcase2023", "--truth", str(truth), "--set", "eval", "--bootstrap", "0", "--partial", "--json"
+    for place, value in (("fused", found["eval"]["score"]), ("one", found["eval"]["systems"]["one"])):
+        assert json.loads(invoke("evaluate", place, *about))["partial_score"] == pytest.approx(value, abs=1e-12)
+    shown = fuse("--norm", "none", "--grid", "--out", "fused", "--truth", str(truth))
+    assert "partial eval score, %" in shown
+    assert "The eval score is partial and not an official one: it is of 1 of 7 machine types." in shown
+
+
+def test_weights_may_be_searched_for_with_labels_of_the_evaluation_set(scores: Path) -> None:
+    truth = truth_of_vacuum(scores / "truth")
+    for name in ("one", "two"):
+        for machine in ("fan", "valve"):
+            (scores / name / score_name(EDITION, Unit(machine, "00"))).unlink()
+    document = json.loads(fuse("--norm", "none", "--grid", "--out", "fused", "--truth", str(truth), "--json"))
+    assert (document["set"], document["oracle"]) == ("eval", True)
+    assert document["grid"] >= max(document["systems"].values())
+    shown = fuse("--norm", "none", "--grid", "--out", "fused", "--truth", str(truth))
+    assert "The weights were chosen with labels of the evaluation set, which no participant has." in shown
+
+
+def test_a_fusion_that_was_made_with_ground_truth_is_made_again_with_it(tree: Path) -> None:
+    rows = [("SynPump", "00", f"section_00_{n:04d}.wav", n // 4 % 2, ("source", "target")[n // 8]) for n in range(16)]
+    write_truth(tree / "truth", load_edition("demo"), truth_from_clips(rows))
+    arguments = "--root", str(tree), "--recipe", "baseline_ae", "--profile", "smoke"
+    made = json.loads(invoke("ensemble", *arguments, "--truth", str(tree / "truth"), "--json"))
+    place = Path(made["out"]) / "weights.yaml"
+    before = place.stat().st_mtime_ns
+    invoke("evaluate", *arguments, "--bootstrap", "0")
+    assert place.stat().st_mtime_ns == before
+    assert 0 < made["eval"]["score"] <= 1

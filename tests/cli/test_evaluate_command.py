@@ -205,3 +205,95 @@ def test_systems_of_one_name_are_called_by_their_path(whole: Path) -> None:
 def test_options_about_recipes_are_refused_with_folders(whole: Path, command: str, option: tuple[str, str]) -> None:
     with pytest.raises(UserError, match=f"{option[0]} is about a recipe's results"):
         invoke(command, "whole", "--data", "dcase2023", *option)
+
+
+def eval_scores(folder: Path, machines: tuple[str, ...]) -> dict[str, Path]:
+    """Scores of some machines' evaluation clips in `scores/`, and the ground truth of each in a folder of its own."""
+    clips = [f"section_00_{number:04d}.wav" for number in range(80)]
+    truth = {}
+    for machine in machines:
+        unit = Unit(machine, "00")
+        values = np.random.default_rng(3).normal(size=80) + 2 * ANOMALOUS[:80]
+        write_values(folder / "scores" / score_name(EDITION, unit), clips, values)
+        rows = [
+            (machine, "00", clip, int("anomaly" in known), known.split("_")[2])
+            for clip, known in zip(clips, CLIPS, strict=False)
+        ]
+        truth[machine] = folder / f"truth_{machine}"
+        write_truth(truth[machine], EDITION, truth_from_clips(rows))
+    return truth
+
+
+def test_ground_truth_in_several_places_and_of_a_part_of_the_machines(tmp_path: Path) -> None:
+    machines = tuple(EDITION.machines["eval"])
+    truth = eval_scores(tmp_path, machines)
+    every = [word for place in truth.values() for word in ("--truth", str(place))]
+    command = "evaluate", str(tmp_path / "scores"), "--data", "dcase2023", "--bootstrap", "0"
+    whole = json.loads(invoke(*command, *every, "--json"))
+    assert (whole["complete"], whole["unlabelled"]) == (True, [])
+    assert whole["official_score"] == pytest.approx(whole["machines"][machines[0]]["hmean"])  # the same scores
+    part = json.loads(invoke(*command, *every[:-2], "--json"))
+    assert part["official_score"] is None
+    assert part["unlabelled"] == [f"{machines[-1]} section 00"]
+    said = invoke(*command, *every[:-2])
+    assert f"No official score: 1 score file has no ground truth ({machines[-1]} section 00)." in said
+    partial = json.loads(invoke(*command, *every[:-2], "--partial", "--json"))
+    assert partial["partial_score"] == pytest.approx(whole["official_score"])
+
+
+def test_ground_truth_in_a_zip_of_a_repository(tmp_path: Path) -> None:
+    machines = tuple(EDITION.machines["eval"])
+    truth = eval_scores(tmp_path, machines)
+    for place in truth.values():
+        shutil.copytree(place, tmp_path / "zip/dcase2023_task2_evaluator-main", dirs_exist_ok=True)
+    archive = shutil.make_archive(str(tmp_path / "main"), "zip", tmp_path / "zip")
+    command = "evaluate", str(tmp_path / "scores"), "--data", "dcase2023", "--bootstrap", "0", "--json"
+    assert json.loads(invoke(*command, "--truth", archive))["complete"]
+    other = shutil.make_archive(str(tmp_path / "other"), "zip", tmp_path / "scores")
+    with pytest.raises(UserError, match=r"other.zip holds no ground truth of dcase2023"):
+        invoke(*command, "--truth", other)
+
+
+def decided(name: str, right: int) -> None:
+    """Decisions of `fan` and `valve` in a folder: so many of the 160 clips are right, the others wrong."""
+    for machine in ("fan", "valve"):
+        truth = ANOMALOUS.astype(int)
+        decisions = np.where(np.arange(len(CLIPS)) < right, truth, 1 - truth)
+        write_values(Path(name) / "seed_0" / decision_name(EDITION, Unit(machine, "00")), CLIPS, decisions)
+
+
+def test_precision_recall_and_f1_of_several_systems() -> None:
+    decided("weak", right=160)
+    decided("strong", right=80)  # all of the source domain, none of the target domain
+    document = json.loads(evaluate("weak/seed_0", "strong/seed_0", "as_weak/seed_0", "--json"))
+    first, second, none = (entry["decisions"] for entry in document["comparison"])
+    assert set(first.values()) == {1.0}
+    assert (second["precision_source"], second["f1_source"]) == (1.0, 1.0)
+    assert second["f1_target"] == pytest.approx(0, abs=1e-12)
+    assert none == {}
+    shown = evaluate("weak/seed_0", "strong/seed_0", "as_weak/seed_0")
+    table = shown[shown.index("dcase2023: decisions, means in %") :]
+    assert "precision source" in table
+    assert "100.00" in next(line for line in table.splitlines() if "│ weak" in line)
+    assert "│ as_weak" not in table
+
+
+def test_a_machine_with_one_section_stands_once_and_separability_is_no_per_cent() -> None:
+    shown = evaluate("weak/seed_0")
+    (row,) = [line for line in shown.splitlines() if "│ fan" in line]
+    assert "│ mean" not in shown
+    document = json.loads(evaluate("weak/seed_0", "--json"))["machines"]["fan"]
+    for value in (document["sections"]["00"]["auc_all"], document["hmean"]):
+        assert f"{100 * value:.2f}" in row
+    assert f"{document['separability']:.3g}" in row
+    assert "in % but for the separability" in shown
+    assert "Separability: mean score of the anomalous clips minus that of the normal ones" in shown
+
+
+def test_a_machine_with_several_sections_has_a_row_of_means(tmp_path: Path) -> None:
+    edition = load_edition("dcase2022")
+    for section in ("00", "01"):
+        clips = [clip.replace("section_00", f"section_{section}") for clip in CLIPS]
+        write_values(tmp_path / "two" / score_name(edition, Unit("fan", section)), clips, ANOMALOUS + 0.0)
+    shown = invoke("evaluate", "two", "--data", "dcase2022", "--bootstrap", "0", "--partial")
+    assert [line.split()[3] for line in shown.splitlines() if "│ fan" in line] == ["00", "01", "mean"]

@@ -30,7 +30,7 @@ def test_figures_lie_under_the_root_and_the_document_says_where_and_what(tree: P
     first, second = document["maps"]
     assert first["clip"] == CLIPS[0]
     assert second["clip"] == f"SynFan/train/{CLIPS[1]}"
-    folder = tree / "plots" / "padim@smoke" / "demo" / "imagenet" / "per_position" / "seed_0"
+    folder = tree / "plots" / "padim@smoke" / "demo" / "random" / "per_position" / "seed_0"
     assert Path(first["figure"]) == folder / CLIPS[0].replace("/", "_").replace(".wav", ".png")
     for found in (first, second):
         assert found["anomalous"] == (found["score"] > found["threshold"])
@@ -48,7 +48,7 @@ def test_the_table_names_the_clip_the_verdict_and_the_file(tree: Path) -> None:
     shown = plot(tree, CLIPS[0], "--output", tree / "mine", "--detector", "per_band_mean")
     (file,) = (tree / "mine").iterdir()
     assert file.read_bytes().startswith(PNG)
-    for words in ("imagenet/per_band_mean", "anomaly_0000_spd_1.wav", "threshold", "Hz", str(file)):
+    for words in ("random/per_band_mean", "anomaly_0000_spd_1.wav", "threshold", "Hz", str(file)):
         assert words in shown
     assert not (tree / "plots").exists()
 

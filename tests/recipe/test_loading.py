@@ -210,11 +210,41 @@ def test_an_unknown_recipe_is_an_error_with_the_known_ones(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="Unknown recipe") as caught:
+    with pytest.raises(UserError, match="does not exist, and no recipe" if "/" in name else "Unknown recipe") as caught:
         load_recipe(name)
     assert "Known: " in str(caught.value)
     assert "baseline_ae" in str(caught.value)
     assert ("Did you mean 'baseline_ae'?" in str(caught.value)) == (name == "baseline_ea")
+
+
+def test_a_path_that_is_no_recipe_says_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "notes.yaml").write_text("")
+    with pytest.raises(UserError, match=r"scores is a folder without recipe.yaml \(it is empty\), and no recipe"):
+        load_recipe("scores")
+    for name in "dcba":
+        (tmp_path / "scores" / name).write_text("")
+    with pytest.raises(UserError, match=r"scores is a folder without recipe.yaml \(a, b, c, ...\)"):
+        load_recipe("scores")
+    with pytest.raises(UserError, match=r"notes.yaml is a file, and no recipe"):
+        load_recipe("notes.yaml")
+
+
+def test_a_profile_may_be_without_members(tmp_path: Path) -> None:
+    padim = load_recipe("padim")
+    assert padim.members() == ("imagenet", "random")
+    assert padim.members("smoke") == ("random",)
+    path = tmp_path / "mine" / "recipe.yaml"
+    shutil.copytree(RECIPES / "padim", path.parent)
+    for given, sentence in (
+        ("[imagenot]", r"line \d+: without is \['imagenot'\], no list of members. Known: imagenet, random."),
+        ("imagenet", "no list of members"),
+        ("[imagenet, random]", "the profile smoke leaves no member"),
+    ):
+        path.write_text((RECIPES / "padim" / "recipe.yaml").read_text().replace("[imagenet] ", given))
+        with pytest.raises(UserError, match=sentence):
+            load_recipe(str(path))
 
 
 # --- layers ---------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from asdcli.errors import UserError
 from asdcli.recipe.loading import RECIPES, Recipe
-from asdcli.stages.describe import check_components
+from asdcli.stages.describe import check_components, count_macs, count_parameters
 
 ODDS = "\ndetectors:\n  odds: {name: class_log_odds}\n"
 
@@ -37,3 +37,14 @@ def test_log_odds_of_classes_that_are_not_of_clips_are_refused(tmp_path: Path) -
 
 def test_log_odds_of_the_clips_classes_are_accepted(tmp_path: Path) -> None:
     checked(tmp_path, "baseline_mobilenetv2")
+
+
+def test_parameters_and_multiply_accumulates_of_the_official_baseline() -> None:
+    """640-128-128-128-128-8 and back: one multiplication with each weight, none with the biases and batch norms."""
+    method = Recipe(RECIPES / "baseline_ae").resolve(member="ae")
+    assert count_parameters(method) == 267_928
+    assert count_macs(method) == 2 * (640 * 128 + 3 * 128 * 128 + 128 * 8)
+
+
+def test_where_the_clips_decide_the_length_of_an_example_nothing_is_counted() -> None:
+    assert count_macs(Recipe(RECIPES / "padim").resolve(member="random")) is None

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -27,6 +28,9 @@ _FIELDS = {"{section}": r"(?P<section>\d{2})", "{domain}": "(?P<domain>source|ta
     "{seed}": r"\d+",
     "{tag}": ".*",
 }
+
+
+Kind = Literal["score", "decision"]
 
 
 @dataclass(frozen=True, order=True)
@@ -60,14 +64,29 @@ def decision_name(edition: Edition, unit: Unit) -> str:
     return edition.decision_file.format(machine=unit.machine, section=unit.section, domain=unit.domain)
 
 
+def about(name: str, edition: Edition) -> tuple[Kind, Unit] | None:
+    """What a file is by its name, in any of the forms that are read; None for another file."""
+    for kind, templates in _forms(edition).items():
+        if name.lower().endswith(".csv") and (unit := _unit(name, edition, templates)):
+            return kind, unit
+    return None
+
+
+def _forms(edition: Edition) -> dict[Kind, tuple[str, ...]]:
+    """All the forms of names that the edition's tools write or read; none of decisions where it has none."""
+    official = filter(None, [edition.decision_file])
+    scores = edition.score_file, *edition.score_variants
+    return {"score": scores, "decision": (*official, *edition.decision_variants)}
+
+
 def find_score_files(folder: Path, edition: Edition) -> dict[Unit, Path]:
     """Score files in a folder by unit, in all the forms of names that the edition's tools write or read."""
-    return _find(folder, edition, (edition.score_file, *edition.score_variants))
+    return _find(folder, edition, _forms(edition)["score"])
 
 
 def find_decision_files(folder: Path, edition: Edition) -> dict[Unit, Path]:
     """Decision files in a folder by unit; none where the edition has no decisions."""
-    return _find(folder, edition, (*filter(None, [edition.decision_file]), *edition.decision_variants))
+    return _find(folder, edition, _forms(edition)["decision"])
 
 
 def stray_files(folder: Path, edition: Edition) -> list[Path]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from asdcli.challenge.csvfile import read_rows, write_rows
 from asdcli.challenge.editions.clipnames import LABELS, UNKNOWN, ClipName, parse_clip_name, parse_labelled_name
+from asdcli.challenge.editions.correspondence import FILE, find_correspondences, read_correspondence
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import Unit, units
 from asdcli.errors import UserError
@@ -42,7 +43,9 @@ class Truth:
 
         Raises UserError when the names are not exactly the clips of the unit, each once.
         """
-        known = self._clips(unit)
+        known = self.of(unit)
+        if not known:
+            raise UserError(f"There is no ground truth for {unit}.", " ".join(self.notes))
         aliases = self.aliases.get((unit.machine, unit.section), {})
         own = [name if name in known else aliases.get(_plain(name), name) for name in names]
         _check_names(unit, own, known)
@@ -55,13 +58,10 @@ class Truth:
         known, aliases = self.clips.get(section, {}), self.aliases.get(section, {})
         return any(name in known or _plain(name) in aliases for name in names)
 
-    def _clips(self, unit: Unit) -> Mapping[str, Clip]:
+    def of(self, unit: Unit) -> Mapping[str, Clip]:
+        """The clips of a unit; none where this truth is not about it."""
         clips = self.clips.get((unit.machine, unit.section), {})
-        if unit.domain:
-            clips = {name: clip for name, clip in clips.items() if clip[1] == unit.domain}
-        if not clips:
-            raise UserError(f"There is no ground truth for {unit}.", " ".join(self.notes))
-        return clips
+        return {name: clip for name, clip in clips.items() if clip[1] == unit.domain} if unit.domain else clips
 
 
 def _check_names(unit: Unit, names: Sequence[str], known: Mapping[str, Clip]) -> None:
@@ -130,12 +130,13 @@ def read_truth(folder: Path, edition: Edition) -> Truth:
     """Read official ground truth: a folder, the folder above it, or a list file.
 
     Understood are `ground_truth_data/` with `ground_truth_domain/` beside it (2022 and later), files
-    `ground_truth_<machine>_section_XX[_<domain>]_test.csv` (2021, or labels alone), and lists `eval_data_list*.csv`
-    (2020, and those of the baseline), in this order. Where several years lie side by side, the place with the most
-    files of the edition is taken, and none that is named after another year. Raises UserError when there is none.
+    `ground_truth_<machine>_section_XX[_<domain>]_test.csv` (2021, or labels alone), lists `eval_data_list*.csv` (2020,
+    and those of the baseline), and files `attributes_XX_test_correspondence.csv` in folders named by machine type, in
+    this order. Where several years lie side by side, the place with the most files of the edition is taken, and none
+    that is named after another year. Raises UserError when there is none.
     """
     if folder.is_file():
-        return _read_list(folder, edition)
+        return _correspondence([folder], edition) if FILE.fullmatch(folder.name) else _read_list(folder, edition)
     if not folder.is_dir():
         raise UserError(f"There is no ground truth at {folder}: no such folder.")
     places = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
@@ -145,12 +146,67 @@ def read_truth(folder: Path, edition: Edition) -> Truth:
     lists = [path for place in places for path in sorted(place.glob("eval_data_list*.csv"))]
     if truth := _read_lists([path for path in lists if path.parent in fit and _may_be_of(path, edition)], edition):
         return truth
+    if found := find_correspondences(folder, edition):
+        return _correspondence(found, edition)
     expected = "eval_data_list.csv" if edition.truth.form == "list" else f"{edition.truth.folders[0]}/"
     others = ", ".join(path.name for path in (*places, *lists) if not _may_be_of(path, edition))
     raise UserError(
         f"{folder} holds no ground truth of {edition.name}: neither {expected} nor files of its form.",
         f"Of another year, by the name: {others}." if others else "",
     )
+
+
+def read_truths(paths: Sequence[Path], edition: Edition) -> Truth:
+    """Ground truth of several places as one, each perhaps of a part of the machines.
+
+    Raises UserError when two of them tell different labels or domains of a clip.
+    """
+    truth = Truth({})
+    for path in paths:
+        truth = _joined(truth, read_truth(path, edition), path)
+    return truth
+
+
+def _joined(one: Truth, other: Truth, path: Path) -> Truth:
+    """Both, where a labelled name that stands for a clip in either is no clip of its own. path: of the other."""
+    clips, aliases = {**one.clips}, {**one.aliases}
+    for section, added in other.clips.items():
+        names = {**one.aliases.get(section, {}), **other.aliases.get(section, {})}
+        known = {**one.clips.get(section, {})}
+        for name, clip in added.items():
+            before = known.get(name) or known.get(names.get(_plain(name), ""))
+            if before is not None and not _agree(before, clip):
+                raise UserError(
+                    f"{path} contradicts the ground truth before it: {name} of {section[0]} is "
+                    f"{_in_words(clip)} there, {_in_words(before)} before."
+                )
+            known[name] = clip if before is None or clip[1] else before
+        final = {name: names.get(_plain(target), target) for name, target in names.items()}
+        clips[section] = {name: clip for name, clip in known.items() if final.get(_plain(name), name) == name}
+        if final:
+            aliases[section] = final
+    return Truth(clips, aliases, tuple(dict.fromkeys((*one.notes, *other.notes))))
+
+
+def _agree(one: Clip, other: Clip) -> bool:
+    return one[0] == other[0] and (one[1] == other[1] or not (one[1] and other[1]))
+
+
+def _in_words(clip: Clip) -> str:
+    words = {label: word for word, label in LABELS.items()}
+    return " ".join(filter(None, (clip[1], words.get(clip[0], "of no known label"))))
+
+
+def _correspondence(paths: Sequence[Path], edition: Edition) -> Truth:
+    """Clips under their names without attributes; those with attributes are aliases."""
+    clips: dict[Section, dict[str, Clip]] = {}
+    aliases: dict[Section, dict[str, str]] = {}
+    for path in paths:
+        machine, section, rows = read_correspondence(path, edition)
+        for with_attributes, without, label, domain in rows:
+            clips.setdefault((machine, section), {})[without] = label, domain
+            aliases.setdefault((machine, section), {})[_plain(with_attributes)] = without
+    return Truth(clips, aliases)
 
 
 def _may_be_of(path: Path, edition: Edition) -> bool:

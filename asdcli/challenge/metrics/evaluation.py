@@ -71,7 +71,7 @@ class Evaluation:
     that differences can be taken.
 
     missing: units of the set that no score file is about; undecided: those without a decision file where others have
-    one; left_out: machine types that nobody asked for.
+    one; unlabelled: those whose scores are there, but no ground truth; left_out: machine types that nobody asked for.
     """
 
     edition: str
@@ -89,6 +89,7 @@ class Evaluation:
     bootstrap: int
     missing: tuple[Unit, ...]
     undecided: tuple[Unit, ...]
+    unlabelled: tuple[Unit, ...]
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
     resamples: np.ndarray = field(compare=False, repr=False)
@@ -102,12 +103,12 @@ class Evaluation:
     @property
     def complete(self) -> bool:
         """Whether every file that an official score wants is there."""
-        return not (self.missing or self.undecided or self.left_out)
+        return not (self.missing or self.undecided or self.unlabelled or self.left_out)
 
     def lacking(self, machine: str) -> dict[str, list[Unit]]:
-        """The units of a machine without a score file (`scores`) and without a decision file (`decisions`)."""
-        undecided = [unit for unit in (*self.missing, *self.undecided) if unit.machine == machine]
-        return {"scores": [unit for unit in undecided if unit in self.missing], "decisions": undecided}
+        """The units of a machine of which no scores (`scores`) and no decisions (`decisions`) can be evaluated."""
+        scores = [unit for unit in (*self.missing, *self.unlabelled) if unit.machine == machine]
+        return {"scores": scores, "decisions": scores + [unit for unit in self.undecided if unit.machine == machine]}
 
     def official_means(self, result: MachineResult | Evaluation) -> Mapping[str, float]:
         """The kind of means that the edition reports: arithmetic in 2020, harmonic since."""
@@ -133,6 +134,7 @@ class Evaluation:
                 "complete": self.complete,
                 "missing": [str(unit) for unit in self.missing],
                 "undecided": [str(unit) for unit in self.undecided],
+                "unlabelled": [str(unit) for unit in self.unlabelled],
                 "left_out": list(self.left_out),
                 "notes": list(self.notes),
             }
@@ -185,29 +187,31 @@ def evaluate(
     """Evaluate the score files of one set as the edition's evaluator does.
 
     bootstrap: number of resamples behind `ci95`, 0 for none. partial: whether files may be missing. machines: those
-    that the scores are chosen to be about, which is a part of the set as well; none for all. Raises UserError when the
-    files are of both sets, when a clip is missing, unknown or there twice, and for values that are not finite or
-    decisions that are not 0 or 1.
+    that the scores are chosen to be about, which is a part of the set as well; none for all. Some units may be none of
+    the truth's. Raises UserError when the files are of both sets, when a clip is missing, unknown or there twice, and
+    for values that are not finite or decisions that are not 0 or 1.
 
     A section in which a class is absent has no AUC: its values are nan, all means leave them out, and a note says so.
     """
     set_name, present = _one_set(edition, scores)
-    scored = {unit: _scored(unit, scores[unit], truth, (decisions or {}).get(unit)) for unit in present}
+    labelled = [unit for unit in present if truth.of(unit)] or present  # of none: the first one says so
+    unlabelled = [unit for unit in present if unit not in labelled]
+    scored = {unit: _scored(unit, scores[unit], truth, (decisions or {}).get(unit)) for unit in labelled}
     scored = {unit: clips for unit, clips in scored.items() if len(clips.labels)}  # the truth's notes tell the others
     rows = {unit: _unit_row(edition, unit, clips) for unit, clips in scored.items()}
     known = units(edition, set_name)
     chosen = [unit for unit in known if not machines or unit.machine in machines]
-    missing = [unit for unit in chosen if unit not in scored]
+    missing = [unit for unit in chosen if unit not in scored and unit not in unlabelled]
     decided = {unit for unit, clips in scored.items() if clips.decided is not None}
     undecided = [unit for unit in scored if decided and unit not in decided]
     left_out = [machine for machine in edition.machines.get(set_name, ()) if machines and machine not in machines]
-    whole = not (missing or undecided or left_out)
+    whole = not (missing or undecided or unlabelled or left_out)
     partial = partial or bool(left_out)
     score = float(_score(edition, rows)) if whole or partial else math.nan
     official = edition.metrics != "per_id"
     resamples = np.empty(0) if math.isnan(score) else _resamples(edition, scored, bootstrap, seed)
     gone: dict[str, set[str]] = {}  # families of metrics by machine whose means are of a part
-    for unit in [] if partial else missing:
+    for unit in [] if partial else (*missing, *unlabelled):
         gone.setdefault(unit.machine, set()).update(FAMILIES)
     for unit in [] if partial else undecided:
         gone.setdefault(unit.machine, set()).update(FAMILIES[2:])
@@ -228,6 +232,7 @@ def evaluate(
         bootstrap=bootstrap,
         missing=tuple(missing),
         undecided=tuple(undecided),
+        unlabelled=tuple(unlabelled),
         left_out=tuple(left_out),
         notes=(*truth.notes, *_notes(edition, scored)),
         resamples=resamples,

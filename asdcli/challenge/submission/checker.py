@@ -14,11 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from asdcli.challenge.editions.edition import Edition, edition_names, load_common, load_edition
-from asdcli.challenge.editions.scorefiles import VALUE_FILE, Unit
-from asdcli.challenge.submission.filecheck import Kind, and_more, check_clips, check_values, read_table
+from asdcli.challenge.editions.scorefiles import VALUE_FILE, Kind, Unit
+from asdcli.challenge.submission.filecheck import check_clips, check_values, read_table
 from asdcli.challenge.submission.meta_check import check_meta, meta_warnings
 from asdcli.challenge.submission.namecheck import Files, check_names, count_files
-from asdcli.challenge.submission.package import BrokenPackageError, Package, Problem
+from asdcli.challenge.submission.package import BrokenPackageError, Package, Problem, and_more, told_once
 from asdcli.challenge.submission.team import LABEL_FORM, is_label, parse_label
 from asdcli.errors import UserError
 from asdcli.workspace.plainyaml import YamlError, parse_yaml
@@ -109,7 +109,8 @@ def _check(package: Package, edition: Edition | None, expected: Mapping[Unit, Co
     problems += _check_layout(package, systems)
     for system in systems:
         problems += _check_system(package, system, known, expected)
-    return Report(package.path, known, edition is None, tuple(system.label for system in systems), tuple(problems))
+    labels = tuple(system.label for system in systems)
+    return Report(package.path, known, edition is None, labels, told_once(problems))
 
 
 def infer_edition(systems: list[_System]) -> Edition:
@@ -125,10 +126,26 @@ def infer_edition(systems: list[_System]) -> Edition:
         left = [e for e in left if any(_results_fit(system.meta, e) for system in systems)] or left
     if len(left) > 1:
         why = (
-            f"it may be {' or '.join(e.name for e in left)}" if best[0] else "no file is named as in any evaluation set"
+            f"it may be {' or '.join(e.name for e in left)}"
+            if any(best)
+            else "no file is named as in any evaluation set"
         )
         raise UserError(f"The edition of this package is not clear: {why}.", "Name it, for example --data dcase2024.")
     return left[0]
+
+
+def edition_within(path: Path) -> str | None:
+    """The name of the edition of a package, if its files tell it."""
+    try:
+        package = Package(path)
+    except (BrokenPackageError, UserError):
+        return None
+    try:
+        return infer_edition(_systems(package)).name
+    except UserError:
+        return None
+    finally:
+        package.close()
 
 
 def _results_fit(meta: tuple[Any] | None, edition: Edition) -> bool:
@@ -238,7 +255,7 @@ def _check_system(
         yield from (Problem("error", where, text) for text in check_meta(system.meta[0], edition, system.label))
         yield from (Problem("warning", where, text) for text in meta_warnings(system.meta[0], edition))
     naming = check_names(system.csvs, edition, expected)
-    yield from (Problem(level, system.path(name), text) for level, name, text in naming.problems)
+    yield from (Problem(level, system.path(name), text, kind) for level, name, text, kind in naming.problems)
     yield from _check_contents(package, system, edition, naming.files, expected)
 
 
@@ -246,6 +263,7 @@ def _check_contents(
     package: Package, system: _System, edition: Edition, files: Files, expected: Mapping[Unit, Collection[str]]
 ) -> Iterator[Problem]:
     clips: dict[Unit, dict[Kind, set[str]]] = defaultdict(dict)
+    score_files = {unit: name for name, (kind, unit) in files.items() if kind == "score"}
     for name, (kind, unit) in files.items():
         where = system.path(name)
         try:
@@ -254,13 +272,14 @@ def _check_contents(
             yield Problem("error", where, str(error))
             continue
         wrong_clips = list(check_clips(table.names, unit, edition, expected.get(unit))) if table.names else []
-        for text in (*table.problems, *check_values(table.values, kind), *wrong_clips):
-            yield Problem("error", where, text)
+        for defect, text in (*table.problems, *check_values(table.values, kind), *wrong_clips):
+            yield Problem("error", where, text, defect)
         if table.names and not wrong_clips:
             clips[unit][kind] = set(table.names)
     for unit, by_kind in clips.items():
         if len(by_kind) == 2 and by_kind["score"] != by_kind["decision"]:
-            yield Problem("error", system.path(), _different(unit, by_kind["score"], by_kind["decision"]))
+            text = _different(unit, by_kind["score"], by_kind["decision"])
+            yield Problem("error", system.path(score_files[unit]), text, "different clips")
 
 
 def _different(unit: Unit, score: set[str], decision: set[str]) -> str:

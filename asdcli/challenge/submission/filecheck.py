@@ -6,14 +6,15 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from asdcli.challenge.csvfile import CsvError, numbered_rows
 from asdcli.challenge.editions.counts import clip_count
 from asdcli.challenge.editions.edition import Edition
-from asdcli.challenge.editions.scorefiles import Unit
+from asdcli.challenge.editions.scorefiles import Kind, Unit
+from asdcli.challenge.submission.package import and_more
 
-Kind = Literal["score", "decision"]
+Defect = tuple[str, str]
+"""The kind of a defect, the same in all files that have it, and one line about it in this file."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Table:
 
     names: tuple[str, ...] = ()
     values: Mapping[int, float] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
+    problems: tuple[Defect, ...] = ()
 
 
 def read_table(data: bytes) -> Table:
@@ -31,11 +32,11 @@ def read_table(data: bytes) -> Table:
         text = data.decode("utf-8").rstrip()
         rows = list(numbered_rows(text, strict=False))
     except UnicodeDecodeError:
-        return Table(problems=("is no text file in UTF-8",))
+        return Table(problems=(("text", "is no text file in UTF-8"),))
     except CsvError as error:
-        return Table(problems=(f"is no CSV file: {error}",))
+        return Table(problems=(("csv", f"is no CSV file: {error}"),))
     if not text:
-        return Table(problems=("is empty",))
+        return Table(problems=(("empty", "is empty"),))
     names: list[str] = []
     values: dict[int, float] = {}
     wrong: dict[str, list[tuple[int, str]]] = defaultdict(list)
@@ -47,7 +48,7 @@ def read_table(data: bytes) -> Table:
             values[line] = float(row[1])
         if row and kind != "header":
             names.append(row[0].removeprefix("\ufeff"))
-    problems = tuple(_told(found) for found in wrong.values())
+    problems = tuple((kind, _told(found)) for kind, found in wrong.items())
     return Table(tuple(names), values, problems)
 
 
@@ -68,25 +69,26 @@ def _wrong_row(row: list[str], first: bool) -> tuple[str, str]:
     return ("", "") if math.isfinite(value) else ("finite", f"the value is {value}, not a finite number")
 
 
-def check_values(values: Mapping[int, float], kind: Kind) -> Iterator[str]:
+def check_values(values: Mapping[int, float], kind: Kind) -> Iterator[Defect]:
     """Decisions other than 0 and 1; scores that are all the same. `values` by line number."""
     if kind == "decision":
         wrong = [
             (line, f"the decision is {value:g}, not 0 or 1") for line, value in values.items() if value not in (0, 1)
         ]
         if wrong:
-            yield _told(wrong)
+            yield "decision", _told(wrong)
     elif len(values) > 1 and len(set(values.values())) == 1:
-        yield f"all {len(values)} scores are {next(iter(values.values())):g}; constant scores tell nothing"
+        constant = f"all {len(values)} scores are {next(iter(values.values())):g}; constant scores tell nothing"
+        yield "constant", constant
 
 
 def check_clips(
     names: Collection[str], unit: Unit, edition: Edition, expected: Collection[str] | None
-) -> Iterator[str]:
+) -> Iterator[Defect]:
     """Clips twice, missing, extra or not of this unit; without expected names, those the edition's rules can tell."""
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        yield f"clip '{short(twice[0])}' stands more than once{and_more(len(twice), 'such clip')}"
+        yield "twice", f"clip '{short(twice[0])}' stands more than once{and_more(len(twice), 'such clip')}"
     given = set(names)
     if expected is None:
         yield from _check_clips_by_rule(given, unit, edition)
@@ -94,21 +96,22 @@ def check_clips(
     missing, extra = sorted(set(expected) - given), sorted(given - set(expected))
     if given and len(extra) == len(given):
         known = min(expected, default="")
-        yield f"no clip name is a known one: '{short(extra[0])}' instead of a name such as '{known}'"
+        yield "all unknown", f"no clip name is a known one: '{short(extra[0])}' instead of a name such as '{known}'"
         return
     if missing:
-        yield f"clip '{missing[0]}' is missing{and_more(len(missing), 'such clip')}"
+        yield "missing", f"clip '{missing[0]}' is missing{and_more(len(missing), 'such clip')}"
     if extra:
-        yield f"clip '{short(extra[0])}' is not an evaluation clip of {unit}{and_more(len(extra), 'such clip')}"
+        more = and_more(len(extra), "such clip")
+        yield "unknown", f"clip '{short(extra[0])}' is not an evaluation clip of {unit}{more}"
 
 
-def _check_clips_by_rule(given: set[str], unit: Unit, edition: Edition) -> Iterator[str]:
+def _check_clips_by_rule(given: set[str], unit: Unit, edition: Edition) -> Iterator[Defect]:
     strange = [] if edition.own else sorted(name for name in given if not _may_be(name, unit, edition))
     if strange:
-        yield f"'{short(strange[0])}' is not a clip name of {unit}{and_more(len(strange), 'such clip')}"
+        yield "strange", f"'{short(strange[0])}' is not a clip name of {unit}{and_more(len(strange), 'such clip')}"
     count = clip_count(edition, "eval", unit)
     if count is not None and len(given) - len(strange) != count and len(given) != count:
-        yield f"{len(given)} clips, where {edition.name} has {count} of {unit}"
+        yield "number", f"{len(given)} clips, where {edition.name} has {count} of {unit}"
 
 
 def _may_be(name: str, unit: Unit, edition: Edition) -> bool:
@@ -123,10 +126,6 @@ def _may_be(name: str, unit: Unit, edition: Edition) -> bool:
 def _told(found: list[tuple[int, str]]) -> str:
     line, text = found[0]
     return f"line {line}: {text}{and_more(len(found), 'such line')}"
-
-
-def and_more(count: int, what: str) -> str:
-    return f" ({count} {what}s)" if count > 1 else ""
 
 
 def short(text: str) -> str:

@@ -81,6 +81,7 @@ def build_meta(
     authors: Sequence[Author],
     description: Mapping[str, str | int | None] | None = None,
     total_parameters: int | None = None,
+    macs: int | None = None,
     external_datasets: Sequence[tuple[str, str]] = (),
     source_code: str | None = None,
     results: Mapping[str, Mapping[str, float]] | None = None,
@@ -88,8 +89,8 @@ def build_meta(
     """A complete meta mapping: every field of the edition in its template's order, null where nothing is given.
 
     The first author is the corresponding one. `description` holds fields of `system.description` by their short
-    names; one that only other editions know is left out. `external_datasets` are (name, url) pairs. `results` are the
-    results on the development set in percent, by machine type and result key.
+    names; one that only other editions know is left out. `macs` are multiply-accumulates. `external_datasets` are
+    (name, url) pairs. `results` are the results on the development set in percent, by machine type and result key.
     """
     values: dict[str, Any] = {
         "submission.label": label,
@@ -97,6 +98,7 @@ def build_meta(
         "submission.abbreviation": abbreviation,
         AUTHORS: [_author_entry(author, i == 0) for i, author in enumerate(authors)],
         "system.complexity.total_parameters": None if total_parameters is None else int(total_parameters),
+        "system.complexity.MACS": macs,
         "system.external_datasets": [{"name": n, "url": url} for n, url in external_datasets] or None,
         "system.source_code": source_code,
         RESULTS: _result_entries(edition, results or {}),

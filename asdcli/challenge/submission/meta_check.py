@@ -9,6 +9,7 @@ from typing import Any
 
 from asdcli.challenge.editions.edition import Edition, edition_names, load_edition
 from asdcli.challenge.submission.meta import AUTHORS, LISTS, RESULTS, Field, meta_fields
+from asdcli.challenge.submission.package import and_more
 from asdcli.errors import did_you_mean
 
 TYPE_NAMES = {str: "text", int: "a whole number", bool: "true or false", list: "a list", dict: "a mapping"}
@@ -105,11 +106,17 @@ def _children(fields: Sequence[Field], parents: list[str]) -> set[str]:
 def _check_entries(entries: Any, fields: Sequence[Field], path: str) -> Iterator[str]:
     if not isinstance(entries, list):
         return  # a wrong type is told with the other fields
+    found: dict[str, list[int]] = {}
     for number, entry in enumerate(entries, 1):
-        if isinstance(entry, Mapping):
-            yield from _check_fields(entry, fields, f"{path}, entry {number}: ")
-        else:
-            yield f"{path}, entry {number} should be a mapping, but is {_type_name(entry)}"
+        told = _check_fields(entry, fields, ": ") if isinstance(entry, Mapping) else [_no_mapping(entry)]
+        for text in told:
+            found.setdefault(text, []).append(number)
+    for text, numbers in found.items():
+        yield f"{path}, entr{'y' if len(numbers) == 1 else 'ies'} {', '.join(map(str, numbers))}{text}"
+
+
+def _no_mapping(value: Any) -> str:
+    return f" should be a mapping, but is {_type_name(value)}"
 
 
 def _check_corresponding(authors: Any) -> Iterator[str]:
@@ -124,26 +131,32 @@ def _check_corresponding(authors: Any) -> Iterator[str]:
 
 
 def _check_results(results: Any, edition: Edition) -> Iterator[str]:
-    """Machine types and keys that the edition does not know (once per key), and values that are no percentages."""
+    """Machine types and keys that the edition does not know, and values that are no percentages; each kind once."""
     if not isinstance(results, Mapping):
         return
     machines = edition.machines.get("dev", ())
     strange: dict[str, list[str]] = {}
+    unknown: list[str] = []
+    wrong: list[str] = []
     for machine, row in results.items():
         where = f"{RESULTS}.{machine}"
         if machines and machine not in machines:
-            yield f"{where}: unknown machine type.{did_you_mean(str(machine), machines)}"
+            unknown.append(f"{where}: unknown machine type.{did_you_mean(str(machine), machines)}")
         if row is None:
             continue
         if not isinstance(row, Mapping):
-            yield f"{where} should be a mapping, but is {_type_name(row)}"
+            wrong.append(where + _no_mapping(row))
             continue
         for key, value in row.items():
             if key not in edition.result_keys:
                 strange.setdefault(str(key), []).append(str(machine))
             elif value is not None and not (_is_number(value) and 0 <= value <= 100):
                 shown = value if _is_number(value) else _type_name(value)
-                yield f"{where}.{key} should be a percentage from 0 to 100, but is {shown}"
+                wrong.append(f"{where}.{key} should be a percentage from 0 to 100, but is {shown}")
+    if unknown:
+        yield unknown[0] + and_more(len(unknown), "such machine type")
+    if wrong:
+        yield wrong[0] + and_more(len(wrong), "such value")
     for key, where_found in strange.items():
         count = f" and {len(where_found) - 1} more" if len(where_found) > 1 else ""
         yield f"{RESULTS}.{where_found[0]}{count}: {_strange_key(key, edition)}"

@@ -8,7 +8,8 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -35,22 +36,44 @@ _UNREADABLE = (
 
 @dataclass(frozen=True)
 class Problem:
-    """One defect in one line. where: a path in the package, or the name of the package.
+    """One kind of defect in one line. where: a path in the package, or the name of the package.
 
-    Names and values of foreign files stand in both; anything that is not printable in them becomes `?`.
+    kind: what defects have in common that are told as one; the text itself where it is empty. count: in how many files
+    (or systems) it is, of which `where` is the first. Names and values of foreign files stand in `where` and `text`;
+    anything that is not printable in them becomes `?`.
     """
 
     level: Literal["error", "warning"]
     where: str
     text: str
+    kind: str = ""
+    count: int = 1
 
     def __post_init__(self) -> None:
         for name in ("where", "text"):
             plain = "".join(c if c.isprintable() else "?" for c in getattr(self, name))
             object.__setattr__(self, name, plain if len(plain) <= MAX_LINE else plain[: MAX_LINE - 1] + "…")
 
+    @property
+    def told(self) -> str:
+        """The text with the count."""
+        what = "file" if PurePosixPath(self.where).suffix else "system"
+        return self.text + and_more(self.count, f"such {what}")
+
     def __str__(self) -> str:
-        return f"{self.level}: {self.where}: {self.text}"
+        return f"{self.level}: {self.where}: {self.told}"
+
+
+def and_more(count: int, what: str) -> str:
+    return f" ({count} {what}s)" if count > 1 else ""
+
+
+def told_once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """One problem of each kind, the first of it, with its count."""
+    found: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        found.setdefault((problem.level, problem.kind or problem.text), []).append(problem)
+    return tuple(replace(same[0], count=len(same)) for same in found.values())
 
 
 class BrokenPackageError(Exception):

@@ -10,7 +10,7 @@ from typing import Any
 
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import Unit, decision_name, score_name
-from asdcli.challenge.submission.checker import check_package
+from asdcli.challenge.submission.checker import check_package, edition_within
 from asdcli.challenge.submission.meta import dump_meta
 from asdcli.challenge.submission.team import parse_label
 from asdcli.errors import UserError
@@ -40,7 +40,7 @@ def write_package(
 
     The zip is checked before it gets its name: `expected` holds the names of the evaluation clips where they are known.
     Raises UserError with a line for each defect, and leaves no file behind then. Warnings pass; `check_package` on the
-    result tells them.
+    result tells them. A package of another edition is not written over, which is a UserError too.
     """
     team = _team(systems)
     files: dict[str, bytes] = {}
@@ -49,11 +49,17 @@ def write_package(
     if report_pdf is not None:
         files[f"task2/{team}_task2.technical_report.pdf"] = _read(report_pdf)
     path = out_dir / f"{team}.zip"
+    before = edition_within(path) if path.is_file() else None
+    if before not in (None, edition.name):
+        raise UserError(
+            f"{path} is a package of {before}, and one of {edition.name} would take its place.",
+            "Move it away, or choose another --label.",
+        )
     with replacing(path) as draft:
         _write_zip(draft, files)
         errors = check_package(draft, edition, expected).errors
         if errors:
-            lines = [f"{e.where.replace(draft.name, path.name)}: {e.text}" for e in errors]
+            lines = [f"{e.where.replace(draft.name, path.name)}: {e.told}" for e in errors]
             raise UserError("The package would not be valid, so it was not written:\n  " + "\n  ".join(lines))
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
 from collections.abc import Callable
@@ -375,6 +376,88 @@ def test_each_defect_is_one_line(kind: str, tmp_path: Path) -> None:
     assert report.ok == line.startswith("warning")
 
 
+def all_files(change: Callable[[str], str]) -> Mutation:
+    """Change the names of all score and decision files."""
+    return lambda files: [
+        files.update({TOP + change(n.removeprefix(TOP)): files.pop(n)}) for n in list(files) if ".csv" in n
+    ]
+
+
+def in_all(old: bytes, new: bytes) -> Mutation:
+    """Replace in all score files, once each."""
+    return lambda files: [files.update({n: files[n].replace(old, new, 1)}) for n in list(files) if "anomaly_" in n]
+
+
+FIRST = f"{TOP}anomaly_score_3DPrinter_section_00"
+IN_MANY: dict[str, tuple[Mutation, str]] = {
+    "without _test": (
+        all_files(lambda name: name.replace("_test.csv", ".csv")),
+        f"error: {FIRST}.csv: the file should be named 'anomaly_score_3DPrinter_section_00_test.csv' (18 such files)",
+    ),
+    "id for section, capitals": (
+        all_files(lambda name: name.replace("_section_00_test.csv", "_id_00.CSV")),
+        f"error: {TOP}anomaly_score_3DPrinter_id_00.CSV: the file should be named"
+        " 'anomaly_score_3DPrinter_section_00_test.csv' (18 such files)",
+    ),
+    "as the baseline names them": (
+        all_files(lambda n: re.sub("(score|result)_(.*)_test", r"\1_DCASE2024T2\2_test_seed13711_id(0)", n)),
+        f"error: {TOP}anomaly_score_DCASE2024T23DPrinter_section_00_test_seed13711_id(0).csv: the file should be named"
+        " 'anomaly_score_3DPrinter_section_00_test.csv' (18 such files)",
+    ),
+    "headers": (
+        lambda files: [files.update({n: b"file,value\n" + files[n]}) for n in list(files) if ".csv" in n],
+        f"error: {FIRST}_test.csv: line 1: 'file,value' is a header line, which these files do not have"
+        " (18 such files)",
+    ),
+    "two machine types missing": (
+        lambda files: [without("Scanner")(files), without("ToothBrush")(files)],
+        f"error: task2/{LABEL}: machine types 'Scanner', 'ToothBrush' are missing altogether (4 files)",
+    ),
+    "decision files missing": (
+        lambda files: [files.pop(f"{TOP}decision_result_{m}_section_00_test.csv") for m in ("Scanner", "HairDryer")],
+        f"error: task2/{LABEL}: the file 'decision_result_HairDryer_section_00_test.csv' is missing (2 such files)",
+    ),
+    "a clip too many": (
+        in_all(b"section_00_0007.wav", b"section_00_9999.wav"),
+        f"error: {FIRST}_test.csv: clip 'section_00_0007.wav' is missing (9 such files)",
+    ),
+    "machine types in the results": (
+        in_meta("  development_dataset:\n", "  development_dataset:\n    crane: {auc_source: 1}\n    loom: {}\n"),
+        f"error: {META}: results.development_dataset.crane: unknown machine type. (2 such machine types)",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", IN_MANY)
+def test_one_kind_of_defect_is_told_once_with_its_count(kind: str, tmp_path: Path) -> None:
+    mutate, line = IN_MANY[kind]
+    files = valid_files(load_edition("dcase2024"))
+    mutate(files)
+    report = check_package(write_zip(tmp_path / "x.zip", files), expected=KNOWN)
+    assert lines(report)[0] == line
+    assert len(report.problems) == (2 if kind == "a clip too many" else 1)  # one is missing, another is unknown
+    assert report.edition is load_edition("dcase2024")
+
+
+def test_a_defect_of_all_systems_is_told_once(tmp_path: Path) -> None:
+    files: Files = {}
+    for index in (1, 2):
+        files |= valid_files(load_edition("dcase2024"), f"Example_UNI_task2_{index}")
+    in_all(b"section_00_0000.wav,0.0", b"section_00_0000.wav,nan")(files)
+    assert lines(check_package(write_zip(tmp_path / "x.zip", files))) == [
+        f"error: {FIRST}_test.csv: line 1: the value is nan, not a finite number (18 such files)"
+    ]
+
+
+def test_a_second_file_about_the_same_is_no_file_of_another_edition(tmp_path: Path) -> None:
+    files = valid_files(load_edition("dcase2024"))
+    second = SCORE.replace("_test", "")
+    files[second] = files[SCORE]
+    assert lines(check_package(write_zip(tmp_path / "x.zip", files))) == [
+        f"error: {second}: is a second file of what 'anomaly_score_Scanner_section_00_test.csv' is about"
+    ]
+
+
 BY_RULE: dict[str, tuple[Mutation, str]] = {
     "clip missing": (
         line_of(SCORE, 6, None),
@@ -398,7 +481,7 @@ BY_RULE: dict[str, tuple[Mutation, str]] = {
     ),
     "different clips": (
         line_of(DECISION, 1, "section_00_0200.wav,1"),
-        f"error: task2/{LABEL}: Scanner section 00: score and decision file differ in their clips;"
+        f"error: {SCORE}: Scanner section 00: score and decision file differ in their clips;"
         " 'section_00_0200.wav' is in the decision file only (2 such clips)",
     ),
 }
@@ -468,8 +551,7 @@ def test_own_data(tmp_path: Path) -> None:
         f"error: x/{TOP}anomaly_score_saw.csv:"
         " the name has not the form anomaly_score_{machine}_section_{section}_test.csv",
         f"error: x/task2/{LABEL}: machine type 'drill' is missing altogether (2 files)",
-        f"error: x/{TOP}anomaly_score_saw_section_00_test.csv: clip 'c.wav' is missing",
-        f"error: x/{TOP}decision_result_saw_section_00_test.csv: clip 'c.wav' is missing",
+        f"error: x/{TOP}anomaly_score_saw_section_00_test.csv: clip 'c.wav' is missing (2 such files)",
     ]
 
 
@@ -564,7 +646,7 @@ def test_any_bytes_as_a_csv_give_lines_and_no_crash(data: bytes) -> None:
         *check_values(table.values, "score"),
     ]
     assert problems  # nothing random is a valid file
-    assert all(isinstance(line, str) and line for line in problems)
+    assert all(kind and line for kind, line in problems)
     list(check_clips(table.names, SCANNER, edition, KNOWN[SCANNER]))
     list(check_values(table.values, "decision"))
 
