@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from asdcli.errors import UserError
-from asdcli.recipe.loading import RECIPES, Recipe
+from asdcli.recipe.components import Component
+from asdcli.recipe.loading import RECIPES, Recipe, load_recipe
 from asdcli.stages.describe import check_components, count_macs, count_parameters
 
 ODDS = "\ndetectors:\n  odds: {name: class_log_odds}\n"
@@ -48,3 +49,21 @@ def test_parameters_and_multiply_accumulates_of_the_official_baseline() -> None:
 
 def test_where_the_clips_decide_the_length_of_an_example_nothing_is_counted() -> None:
     assert count_macs(Recipe(RECIPES / "padim").resolve(member="random")) is None
+
+
+def test_multiply_accumulates_of_convolutional_networks() -> None:
+    """0.083 and 0.0155 thousand millions, as others count them, those of batch norms and biases aside."""
+    assert count_macs(load_recipe("mobileanonet").resolve(member="both")) == 82_969_088
+    assert count_macs(load_recipe("vicreg_mixup").resolve(member="pretrained")) == 15_342_080
+
+
+def test_attention_counts_too() -> None:
+    """A layer of EAT: queries, keys, values, output, feed-forward, and each of 513 tokens with all."""
+    method = load_recipe("frozen_encoder").resolve(member="random_eat", profile="smoke")
+
+    def macs(depth: int) -> int:
+        model = Component.model_validate({**method.model.model_dump(), "depth": depth})
+        return count_macs(method.model_copy(update={"model": model})) or 0
+
+    width, hidden, tokens = 48, 96, 513
+    assert macs(2) - macs(1) == tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width
