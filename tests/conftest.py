@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,10 @@ from hypothesis import HealthCheck, settings
 from processes import Command
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes on two cores
+
+# Whoever starts tests in the background of a script has them ignore Ctrl-C, and their processes too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Timings are benchmarked, not tested.
 settings.register_profile("asd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
