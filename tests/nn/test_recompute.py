@@ -29,6 +29,29 @@ def test_gradients_draws_and_running_averages_are_those_of_the_plain_block() -> 
     assert (other[1].momentum, other[1].num_batches_tracked) == (0.1, 1)
 
 
+class Counting(nn.Module):
+    """Counts its forward passes in a buffer, and is no batch norm."""
+
+    calls: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return x.square()
+
+
+def test_every_buffer_moves_once_and_stays_itself() -> None:
+    made = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), Counting())
+    before = list(made.buffers())
+    for _ in range(2):
+        recomputed(made, torch.randn(5, 3)).sum().backward()
+    assert (made[1].num_batches_tracked, made[2].calls) == (2, 2)
+    assert all(one is other for one, other in zip(made.buffers(), before, strict=True))
+
+
 def test_the_encoder_has_the_same_gradients_recomputed() -> None:
     torch.manual_seed(0)
     plain = MobileNetV2Encoder((64, 32)).train()
