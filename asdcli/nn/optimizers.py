@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch.nn import Parameter
 
+from asdcli.errors import did_you_mean
 from asdcli.nn.lars import Lars
 
 Named = Iterable[tuple[str, Parameter]]
@@ -83,16 +84,19 @@ def lars(
 def groups(parameters: Named, lr: float, no_decay: bool, rate_factors: Factors) -> list[dict[str, Any]]:
     """Parameters by what is common to them, each group with its rate, and with a weight decay of 0 where it is spared.
 
-    Raises ValueError for a factor that is none, and for a pattern that no name matches.
+    Those without a gradient are left out; a pattern may match nothing else. Raises ValueError for a factor that is
+    none, and for a pattern that no name matches.
     """
     named = list(parameters)
     for pattern, factor in rate_factors.items():
         if factor < 0:
             raise ValueError(f"rate_factors: a factor is at least 0, not {factor}")
         if not any(fnmatch(name, pattern) for name, _ in named):
-            raise ValueError(f"rate_factors: no parameter is called '{pattern}'; {first_names(named)}")
+            raise ValueError(f"rate_factors: no parameter is called '{pattern}'{other_names(pattern, named)}")
     found: dict[tuple[float, bool], dict[str, Any]] = {}
     for name, parameter in named:
+        if not parameter.requires_grad:
+            continue
         factor = next((factor for pattern, factor in rate_factors.items() if fnmatch(name, pattern)), 1.0)
         spared = no_decay and parameter.ndim <= 1
         options = {"weight_decay": 0.0} if spared else {}
@@ -100,9 +104,10 @@ def groups(parameters: Named, lr: float, no_decay: bool, rate_factors: Factors) 
     return list(found.values())
 
 
-def first_names(named: Iterable[tuple[str, Parameter]]) -> str:
-    """For messages about patterns that match nothing."""
-    return f"the first names are: {', '.join(name for name, _ in list(named)[:5])}, ..."
+def other_names(pattern: str, named: Iterable[tuple[str, Parameter]]) -> str:
+    """For messages about a pattern that matches nothing, after its closing quote: a close name, and the first ones."""
+    names = [name for name, _ in named]
+    return f".{did_you_mean(pattern, names)} The first names are: {', '.join(names[:5])}, ..."
 
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {"adam": adam, "adamw": adamw, "sgd": sgd, "lars": lars}

@@ -78,8 +78,8 @@ class PhaseLoop:
             raise UserError(f"Phase {name} has too few examples ({len(self.training)}) for one batch.")
         self.augments = [build(AUGMENTS, "augment", component, view) for component in phase.augment]
         self.total_steps = phase.steps or phase.epochs * self.sampler.batches
-        weights = [(name, parameter) for name, parameter in task.named_parameters() if parameter.requires_grad]
-        if not weights:
+        weights = list(task.named_parameters())
+        if not any(parameter.requires_grad for _, parameter in weights):
             raise UserError(f"Phase {name} freezes every parameter; nothing is left to train.")
         self.optimizer = build(OPTIMIZERS, "optimizer", phase.optimizer, weights)
         self._base_rates = [group["lr"] for group in self.optimizer.param_groups]

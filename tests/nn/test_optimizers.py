@@ -114,10 +114,24 @@ def test_biases_and_norms_may_be_spared_the_decay_and_names_have_rates_of_their_
     }
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_what_is_frozen_is_in_no_group_and_may_have_a_rate(name: str) -> None:
+    module = network()
+    module[0].requires_grad_(False)  # type: ignore[operator]
+    options = component(name, no_decay=False, rate_factors={"0.*": 0.5})
+    (group,) = build(OPTIMIZERS, "optimizer", options, module.named_parameters()).param_groups
+    assert all(one is other for one, other in zip(group["params"], module[1:].parameters(), strict=True))
+    assert group["lr"] == 0.05
+
+
 @pytest.mark.parametrize(
     ("factors", "sentence"),
     [
-        ({"head.*": 2.0}, "no parameter is called 'head.*'; the first names are: 0.weight, 0.bias"),
+        ({"head.*": 2.0}, "no parameter is called 'head.*'. The first names are: 0.weight, 0.bias"),
+        (
+            {"0.wieght": 2.0},
+            "no parameter is called '0.wieght'. Did you mean '0.weight'? The first names are: 0.weight",
+        ),
         ({"0.*": -1.0}, "a factor is at least 0"),
     ],
 )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from asdcli.errors import UserError
-from asdcli.nn.optimizers import first_names
+from asdcli.nn.optimizers import other_names
 from asdcli.training.views.view import Batch
 
 AT_ONCE = {"cpu": 2 << 20}  # bytes of examples that a network sees at once when clips are embedded: what caches hold
@@ -86,7 +86,7 @@ def freeze(task: nn.Module, train: tuple[str, ...], freeze: tuple[str, ...]) -> 
     for key, patterns in (("train", train), ("freeze", freeze)):
         for pattern in patterns:
             if not any(fnmatch(name, pattern) for name, _ in named):
-                raise UserError(f"{key}: no parameter is called '{pattern}'; {first_names(named)}")
+                raise UserError(f"{key}: no parameter is called '{pattern}'{other_names(pattern, named)}")
     for name, parameter in named:
         is_trained = any(fnmatch(name, pattern) for pattern in train)
         if not is_trained or any(fnmatch(name, pattern) for pattern in freeze):

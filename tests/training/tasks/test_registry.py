@@ -170,7 +170,7 @@ def test_patterns_name_what_is_frozen(patterns: tuple[str, ...], left: set[str])
 
 
 def test_a_pattern_without_a_parameter_is_refused() -> None:
-    with pytest.raises(UserError, match=r"no parameter is called 'body\.\*'; the first names are: model\.0\.weight, "):
+    with pytest.raises(UserError, match=r"no parameter is called 'body\.\*'\. The first names are: model\.0\.weight, "):
         freeze(Headed(2), ("*",), ("body.*",))
 
 
