@@ -189,7 +189,11 @@ def count_macs(method: Method) -> int | None:
 
 def count_parameters(method: Method) -> int:
     """Trainable values of the network, without the heads that only training needs."""
+    import torch
+
     from asdcli.nn.backbones import BACKBONES
 
-    model = build(BACKBONES, "model", method.model, example_shape(method))
+    shape = example_shape(method)
+    with torch.device("meta"):  # no values are needed to count them
+        model = build(BACKBONES, "model", method.model, shape)
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
