@@ -30,6 +30,14 @@ class Bank:
         label = None if self.label is None else self.label[rows]
         return Bank(take(self.embeddings, rows), self.domain[rows], self.section[rows], label)
 
+    def refuse_empty(self, detector: str) -> None:
+        """An error that says which detector has nothing to learn from."""
+        if not len(self.domain):
+            raise UserError(
+                f"Detector {detector} has no training clips to learn from.",
+                "Each machine that is scored needs some in its train folder: add them, or take others with --machine.",
+            )
+
 
 class Detector(Protocol):
     """Larger scores are more anomalous."""

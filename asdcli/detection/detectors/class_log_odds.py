@@ -26,6 +26,7 @@ class ClassLogOdds:
         self._name = "log_odds" if bracket == "intended" else "log_odds_2021"
 
     def fit(self, bank: Bank) -> None:
+        bank.refuse_empty("class_log_odds")
         need(bank.embeddings, self._name, "class_log_odds")
         if bank.label is None:
             raise TypeError("class_log_odds was given a bank without labels")

@@ -6,7 +6,6 @@ import numpy as np
 
 from asdcli.detection.bank import Bank, Embeddings, clip_vectors, unit_vectors
 from asdcli.detection.domain_wise import NearestDomain
-from asdcli.errors import UserError
 
 
 class Cosine:
@@ -16,9 +15,8 @@ class Cosine:
     """
 
     def fit(self, bank: Bank) -> None:
+        bank.refuse_empty("cosine")
         self._bank = clip_vectors(bank.embeddings, "cosine")
-        if not len(self._bank):
-            raise UserError("cosine has no training clips to learn from.")
         self._mean = self._bank.mean(0)
 
     def score(self, embeddings: Embeddings) -> np.ndarray:

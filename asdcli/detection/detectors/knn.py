@@ -41,13 +41,14 @@ class Knn:
         self.metric, self.neighbours, self.reduce, self.unit = metric, neighbours, reduce, unit
 
     def fit(self, bank: Bank) -> None:
+        bank.refuse_empty("knn")
         self._bank = self._vectors(bank.embeddings)
 
     def score(self, embeddings: Embeddings) -> np.ndarray:
         return self._score(self._vectors(embeddings))
 
     def score_bank(self) -> np.ndarray:
-        """Each clip against the bank without any piece of its own. A bank of one clip scores itself 1."""
+        """Each clip against the bank without any piece of its own. A bank of one clip scores itself 1 by any metric."""
         return self._score(self._bank, own=True) if len(self._bank) > 1 else np.ones(len(self._bank))
 
     def _vectors(self, embeddings: Embeddings) -> np.ndarray:

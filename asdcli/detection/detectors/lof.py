@@ -7,7 +7,6 @@ import warnings
 import numpy as np
 
 from asdcli.detection.bank import Bank, Embeddings, clip_vectors
-from asdcli.errors import UserError
 
 TINY = 1e-10  # added to mean distances, as scikit-learn does
 SMALLEST_CONTAMINATION = 1e-6  # of the published code; it moves scikit-learn's decisions, not its scores
@@ -19,8 +18,9 @@ class LocalOutlierFactor:
     MobileAnoNet (2023) takes four neighbours and scikit-learn's `novelty=True`: a new clip is compared with the bank
     and changes nothing in it. scikit-learn has factors of the bank's own clips too (`negative_outlier_factor_`), but
     there each clip is among its neighbours' neighbours; `score_bank` gives what a fit without the clip would give it.
-    Clips that are all alike, or one clip, have no surroundings to compare: every score is then finite, and 1 for a clip
-    like them.
+    Clips that are all alike have no surroundings to compare, nor has one clip, beside which the score is 1 plus the
+    distance: every score is then finite, and 1 for a clip like them. Next to more than `neighbours` clips that are
+    alike it is finite and may be huge. A vector of zeros lies at distance 1 from all others.
 
     Args:
         neighbours: fewer where the bank holds fewer.
@@ -32,28 +32,35 @@ class LocalOutlierFactor:
         self.neighbours = neighbours
 
     def fit(self, bank: Bank) -> None:
-        self._bank = clip_vectors(bank.embeddings, "lof")
-        if not len(self._bank):
-            raise UserError("lof has no training clips to learn from.")
-
-    def score(self, embeddings: Embeddings) -> np.ndarray:
-        vectors = clip_vectors(embeddings, "lof")
-        if len(self._bank) == 1:
-            return 1.0 + _cosine_distances(vectors, self._bank)[:, 0]
         from sklearn.neighbors import LocalOutlierFactor as Reference
 
-        k = min(self.neighbours, len(self._bank) - 1)
-        reference = Reference(n_neighbors=k, metric="precomputed", novelty=True, contamination=SMALLEST_CONTAMINATION)
+        bank.refuse_empty("lof")
+        self._bank = clip_vectors(bank.embeddings, "lof")
+        if len(self._bank) == 1:
+            return
+        self._reference = Reference(
+            n_neighbors=min(self.neighbours, len(self._bank) - 1),
+            metric="precomputed",
+            novelty=True,
+            contamination=SMALLEST_CONTAMINATION,
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of clips that are alike
-            reference.fit(_cosine_distances(self._bank, self._bank))
-        return np.asarray(-reference.score_samples(_cosine_distances(vectors, self._bank)))
+            self._reference.fit(_cosine_distances(self._bank, self._bank))
+
+    def score(self, embeddings: Embeddings) -> np.ndarray:
+        distances = _cosine_distances(clip_vectors(embeddings, "lof"), self._bank)
+        if len(self._bank) == 1:
+            return 1.0 + distances[:, 0]
+        return np.asarray(-self._reference.score_samples(distances))
 
     def score_bank(self) -> np.ndarray:
-        """Each clip against the bank without it, exactly as fitted anew; the clip of a bank of one scores 1.
+        """Each clip against the bank without it, as fitted anew; the clip of a bank of one scores 1.
 
         Without clip i, every clip has the neighbours it had, but for i, in whose place the next one comes: the k + 1
-        nearest of each are all that it takes, and no distance is computed twice.
+        nearest of each are all that it takes, and no distance is computed twice. Where clips that differ are equally
+        far, here the first of them is the last neighbour. scikit-learn takes any of them, as the order of clips has it,
+        so that its factors of such clips are not unique.
         """
         clips = len(self._bank)
         if clips == 1:

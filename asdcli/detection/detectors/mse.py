@@ -14,6 +14,7 @@ class MeanSquaredError:
     """
 
     def fit(self, bank: Bank) -> None:
+        bank.refuse_empty("mse")
         self._own = self.score(bank.embeddings)
 
     def score(self, embeddings: Embeddings) -> np.ndarray:

@@ -34,9 +34,8 @@ class Padim:
         self.ridge, self.share_time, self.reduce = ridge, share_time, reduce
 
     def fit(self, bank: Bank) -> None:
+        bank.refuse_empty("padim")
         self._bank = _positions(bank.embeddings)
-        if not len(self._bank):
-            raise UserError("padim has no training clips to learn from.")
         self._means, self._factors = [], []
         for rows in self._places(self._bank):
             flat = rows.reshape(-1, rows.shape[2])

@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 
 from asdcli.detection.bank import Bank, Embeddings, need, packed_trace_weights, unpack_symmetric
-from asdcli.errors import UserError
 
 FLOOR = 1e-6  # of the largest variance: what is below it in float32 moments is rounding, of either sign
 
@@ -30,10 +29,9 @@ class SelectiveMahalanobis:
         self.average = average
 
     def fit(self, bank: Bank) -> None:
+        bank.refuse_empty("selective_mahalanobis")
         moments = need(bank.embeddings, "residual_moment", "selective_mahalanobis").astype(np.float64)
         domain = np.where(bank.domain == "target", "target", "source")
-        if not len(moments):
-            raise UserError("selective_mahalanobis has no training clips to learn a covariance from.")
         self._bank, self._domain, self._moments = bank.embeddings, domain, moments
         self._sums = {name: moments[domain == name].sum(0) for name in ("source", "target")}
         self._counts = {name: int((domain == name).sum()) for name in ("source", "target")}

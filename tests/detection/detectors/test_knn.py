@@ -53,6 +53,18 @@ def test_distances_are_those_of_scikit_learn(unit: Any, metric: Any, reduce: Any
     np.testing.assert_allclose(detector.score(test), per_piece.reshape(3, -1).mean(1), rtol=1e-10)
 
 
+def test_the_numbers_of_version_0_1() -> None:
+    """What `cosine_knn`, the detector of arcface_ensemble, gave before it took options."""
+    training, test = np.sin(np.arange(60.0) ** 2).reshape(5, 3, 4), np.cos(np.arange(24.0) ** 2).reshape(2, 3, 4)
+    detector = Knn(neighbours=10, unit="piece")
+    detector.fit(Bank({"embedding": training}, np.full(5, "source"), np.full(5, "00")))
+    own = [0.8162031295699201, 0.8854909833555022, 0.8258299799139917, 0.8663683950972901, 0.9269263647259267]
+    np.testing.assert_allclose(
+        detector.score({"embedding": test}), [0.6747361364565904, 0.6941527474801392], rtol=1e-13
+    )
+    np.testing.assert_allclose(detector.score_bank(), own, rtol=1e-13)
+
+
 def test_fewer_clips_than_neighbours_and_vectors_of_zeros() -> None:
     values = np.concatenate([bank(2).embeddings["embedding"], np.zeros((1, 4, 5))])
     detector = Knn(neighbours=5)

@@ -12,7 +12,6 @@ from sklearn.neighbors import LocalOutlierFactor as Reference
 
 from asdcli.detection.bank import Bank
 from asdcli.detection.detectors.lof import LocalOutlierFactor
-from asdcli.errors import UserError
 
 
 def fitted(values: np.ndarray, **params: int) -> LocalOutlierFactor:
@@ -51,8 +50,20 @@ def test_clips_that_are_alike_score_one_without_a_warning(clips: int) -> None:
     assert np.isfinite(other).all()
 
 
+def test_beside_one_clip_the_score_is_one_plus_the_distance() -> None:
+    one = fitted(np.array([[1.0, 0.0]]))
+    np.testing.assert_allclose(one.score({"embedding": np.array([[2.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])}), [1, 2, 3])
+    two = fitted(np.eye(2))
+    np.testing.assert_allclose(two.score_bank(), [2, 2])
+
+
+@pytest.mark.parametrize("clips", [2, 3, 4])
+def test_fewer_clips_than_neighbours(clips: int) -> None:
+    values = np.random.default_rng(0).standard_normal((clips, 4))
+    test = {"embedding": np.random.default_rng(1).standard_normal((3, 4))}
+    np.testing.assert_allclose(fitted(values).score(test), fitted(values, neighbours=clips - 1).score(test))
+
+
 def test_impossible_parameters() -> None:
     with pytest.raises(ValueError, match="neighbours must be at least 1"):
         LocalOutlierFactor(neighbours=0)
-    with pytest.raises(UserError, match="no training clips"):
-        fitted(np.zeros((0, 3)))

@@ -13,7 +13,6 @@ from sklearn.metrics import DistanceMetric
 
 from asdcli.detection.bank import Bank
 from asdcli.detection.detectors.mahalanobis import Mahalanobis
-from asdcli.errors import UserError
 
 
 def vectors(clips: int, size: int, seed: int = 0) -> np.ndarray:
@@ -37,6 +36,15 @@ def test_the_covariance_is_shrunk_as_in_scikit_learn(clips: int, size: int) -> N
     training, test = vectors(clips, size), vectors(7, size, seed=1)
     expected = LedoitWolf().fit(training).mahalanobis(test)
     np.testing.assert_allclose(fitted(training).score({"embedding": test}), expected, rtol=1e-6)
+
+
+def test_the_numbers_of_version_0_1() -> None:
+    """What `embedding_mahalanobis` of arcface_ensemble and ssl_classifier gave before it took options."""
+    training, test = np.sin(np.arange(60.0) ** 2).reshape(5, 3, 4), np.cos(np.arange(24.0) ** 2).reshape(2, 3, 4)
+    detector = fitted(training, SHRUNK)
+    own = [2.6137650636021066, 5.6211685415222465, 3.7223039681339247, 7.0226493269026244, 121.86420333707042]
+    np.testing.assert_allclose(detector.score({"embedding": test}), [9.088083155388164, 6.061260413761404], rtol=1e-11)
+    np.testing.assert_allclose(detector.score_bank(), own, rtol=1e-11)
 
 
 @pytest.mark.parametrize("params", BOTH, ids=["ledoit_wolf", "ridge"])
@@ -87,6 +95,12 @@ def test_two_clips_leave_no_axis_without_variance() -> None:
     assert 100 * along < across < np.inf
 
 
-def test_a_bank_without_clips_is_refused() -> None:
-    with pytest.raises(UserError, match="no training clips"):
-        fitted(np.zeros((0, 3)))
+@pytest.mark.parametrize(("spread", "rtol"), [(1.0, 1e-8), (100.0, 1e-4), (1000.0, 0.02)])
+def test_the_only_clip_in_a_direction_is_left_out_right_however_far_it_lies(spread: float, rtol: float) -> None:
+    """With a ridge and fewer clips than dimensions 1e-6 is all that is left of a direction."""
+    training = spread * np.random.default_rng(0).standard_normal((8, 20))
+    expected = [fitted(np.delete(training, i, 0), {}).score({"embedding": training[i : i + 1]})[0] for i in range(8)]
+    np.testing.assert_allclose(fitted(training, {}).score_bank(), expected, rtol=rtol)
+    alone = np.concatenate([training[:, :3] @ np.eye(3, 4), np.eye(4)[3:] * spread])  # more clips than dimensions
+    others = fitted(alone[:-1], {}).score({"embedding": alone[-1:]})
+    np.testing.assert_allclose(fitted(alone, {}).score_bank()[-1:], others, rtol=rtol)

@@ -10,7 +10,6 @@ import torch
 
 from asdcli.detection.bank import Bank, Embeddings
 from asdcli.detection.detectors import DETECTORS
-from asdcli.errors import UserError
 from asdcli.nn.backbones.dense_autoencoder import DenseAutoencoder
 from asdcli.recipe.components import Component, build
 from asdcli.training.tasks.reconstruction import Reconstruction
@@ -166,11 +165,3 @@ def test_residuals_of_nothing_are_no_error() -> None:
         built.fit(Bank(silent, np.array(["source", "source", "target"]), np.full(3, "00")))
         np.testing.assert_array_equal(built.score_bank(), 0)
         np.testing.assert_array_equal(built.score(silent), 0)
-
-
-def test_an_empty_bank_is_the_users_error() -> None:
-    empty = {"residual_mean": np.zeros((0, 2)), "residual_moment": np.zeros((0, 3))}
-    with pytest.raises(UserError, match="no training clips to learn a covariance from"):
-        build(DETECTORS, "detector", Component(name="selective_mahalanobis")).fit(
-            Bank(empty, np.array([]), np.array([]))
-        )

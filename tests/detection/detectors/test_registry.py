@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from asdcli.detection.bank import Bank, Embeddings
+from asdcli.detection.bank import Bank, Embeddings, take
 from asdcli.detection.detectors import DETECTORS
 from asdcli.errors import UserError
 from asdcli.recipe.components import Component, build
@@ -39,8 +42,8 @@ def bank(clips: int = 12, domain: str | None = None) -> Bank:
     return Bank(embeddings(clips), domains, np.full(clips, "00"), 2 * (np.arange(clips) % 2))
 
 
-def fitted(name: str, training: Bank | None = None) -> Any:
-    detector = build(DETECTORS, "detector", Component(name=name))
+def fitted(name: str, training: Bank | None = None, **params: Any) -> Any:
+    detector = build(DETECTORS, "detector", Component.model_validate({"name": name, **params}))
     detector.fit(training or bank())
     return detector
 
@@ -68,17 +71,56 @@ def test_a_score_does_not_depend_on_the_other_clips(name: str) -> None:
     np.testing.assert_allclose(detector.score(clips), alone, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
-def test_a_clip_of_the_bank_is_scored_as_if_it_were_not_in_it(name: str) -> None:
-    training = bank()
+OPTIONS: dict[str, list[dict[str, Any]]] = {  # what takes another way through a detector than its defaults do
+    "knn": [
+        {"unit": "piece", "neighbours": 4},
+        {"metric": "euclidean", "reduce": "sum"},
+        {"metric": "euclidean", "unit": "piece", "neighbours": 100},
+    ],
+    "lof": [{"neighbours": 2}],
+    "mahalanobis": [{"covariance": "ledoit_wolf", "squared": True}],
+    "soft_mahalanobis": [{"covariance": "ledoit_wolf"}],
+    "padim": [{"share_time": True, "reduce": "mean"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "params"), [(name, params) for name in DETECTORS for params in [{}, *OPTIONS.get(name, [])]]
+)
+@settings(max_examples=15)
+@given(
+    is_target=st.lists(st.booleans(), min_size=4, max_size=9),  # four: no class loses its only clip
+    copies=st.integers(1, 2),
+    seed=st.integers(0, 1000),
+)
+def test_a_clip_of_the_bank_is_scored_as_if_it_were_not_in_it(
+    name: str, params: dict[str, Any], is_target: list[bool], copies: int, seed: int
+) -> None:
+    """In any mixture of domains, one with a single clip or none among them; also where each clip is there twice."""
+    clips, domain = embeddings(len(is_target), seed=seed), np.where(is_target, "target", "source")
+    one = Bank(clips, domain, np.full(len(domain), "00"), 2 * (np.arange(len(domain)) % 2))
+    training = one.take(np.tile(np.arange(len(domain)), copies))
     expected = []
     for clip in range(len(training.domain)):
-        others = np.arange(len(training.domain)) != clip
-        rest = {key: values[others] for key, values in training.embeddings.items()}
-        label = None if training.label is None else training.label[others]
-        detector = fitted(name, Bank(rest, training.domain[others], training.section[others], label))
-        expected.append(detector.score({key: values[~others] for key, values in training.embeddings.items()})[0])
-    np.testing.assert_allclose(fitted(name, training).score_bank(), expected, rtol=1e-9)
+        others = np.delete(np.arange(len(training.domain)), clip)
+        expected.append(fitted(name, training.take(others), **params).score(take(training.embeddings, [clip]))[0])
+    own = fitted(name, training, **params).score_bank()
+    np.testing.assert_allclose(own, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("clips", [1, 2, 6])
+@pytest.mark.parametrize("value", [0.0, 0.1])
+def test_clips_that_are_alike_or_nothing_are_scored_without_a_warning(name: str, clips: int, value: float) -> None:
+    training = bank(clips)
+    alike = {key: np.full_like(values, value) for key, values in training.embeddings.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        detector = fitted(name, Bank(alike, training.domain, training.section, training.label))
+        own, other = detector.score_bank(), detector.score(embeddings(3, seed=1))
+    assert np.isfinite(own).all()
+    assert np.isfinite(other).all()
+    np.testing.assert_allclose(np.ptp(own), 0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", DETECTORS)
@@ -93,6 +135,12 @@ def test_a_bank_of_one_domain_is_enough(name: str, domain: str) -> None:
 def test_a_bank_of_one_clip_is_enough(name: str) -> None:
     detector = fitted(name, bank(1, "target"))
     assert np.isfinite(detector.score_bank()).all()
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_machine_without_training_clips_is_the_users_error(name: str) -> None:
+    with pytest.raises(UserError, match=f"{name.removeprefix('soft_')} has no training clips to learn from"):
+        fitted(name, bank(3).take(np.arange(0)))
 
 
 @pytest.mark.parametrize("name", DETECTORS)
