@@ -46,7 +46,10 @@ def member_folders(selection: Selection, wanted: Wanted = everything) -> list[Sc
         member: [name for name in selection.method(member, None).detectors if wanted(member, name)]
         for member in selection.members
     }
-    score.run(replace(selection, members=tuple(member for member, names in detectors.items() if names)))
+    members = tuple(member for member, names in detectors.items() if names)
+    if members != selection.members:  # the same selection keeps what it has opened and asked
+        selection = replace(selection, members=members)
+    score.run(selection)
     warn_of_few_clips(selection)
     return [
         _narrowed(
