@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from asdcli.errors import UserError
-from asdcli.training.tasks.task import Task, clip_means
+from asdcli.training.tasks.task import Task
 from asdcli.training.views.view import Batch, View
 
 
@@ -18,15 +18,13 @@ class Frozen(Task):
         view: unused here.
     """
 
+    called = "frozen"
+
     def __init__(self, model: nn.Module, view: View) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         raise UserError(
-            "The task frozen has nothing to train.", "Give its phase steps: 0; the network stays as it starts."
+            f"The task {self.called} has nothing to train.", "Give its phase steps: 0; the network stays as it starts."
         )
-
-    def embed(self, examples: Tensor, counts: list[int]) -> dict[str, Tensor]:
-        """`embedding`: the mean over a clip's examples, `[clips, size]`."""
-        return {"embedding": clip_means(self.outputs(examples), counts)}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from asdcli.errors import UserError
+from asdcli.training.tasks.frozen import Frozen
 from asdcli.training.tasks.moments import moments
-from asdcli.training.tasks.task import Task
-from asdcli.training.views.view import Batch, View
+from asdcli.training.views.view import View
 
 
-class LayerFeatures(Task):
+class LayerFeatures(Frozen):
     """The network's features of standardised clips: the embedding `positions`, `[height, width, channels]`.
 
     Each feature (mel bin) loses its mean and is divided by its deviation over the training clips, which are part of the
@@ -22,12 +21,12 @@ class LayerFeatures(Task):
         view: whole clips, one example each.
     """
 
+    called = "layer_features"
     mean: Tensor
     deviation: Tensor
 
     def __init__(self, model: nn.Module, view: View) -> None:
-        super().__init__()
-        self.model = model
+        super().__init__(model, view)
         mean, deviation = moments(view, per_feature=True)
         self.register_buffer("mean", mean.float())
         self.register_buffer("deviation", deviation.float())
@@ -35,11 +34,6 @@ class LayerFeatures(Task):
     @staticmethod
     def learns_from_whole_clips(**params: object) -> bool:
         return True
-
-    def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        raise UserError(
-            "The task layer_features has nothing to train.", "Give its phase steps: 0; the network stays as it starts."
-        )
 
     def embed(self, examples: Tensor, counts: list[int]) -> dict[str, Tensor]:
         """`positions`: `[clips, height, width, channels]`. Raises UserError for clips that are cut."""

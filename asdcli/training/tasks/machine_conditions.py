@@ -12,7 +12,7 @@ from asdcli.errors import UserError
 from asdcli.nn.heads import MaskedHeads
 from asdcli.nn.losses.center import CenterLoss
 from asdcli.training.labels import CLASS, MACHINE
-from asdcli.training.tasks.task import Task, clip_means
+from asdcli.training.tasks.task import Task
 from asdcli.training.views.view import Batch, View, class_count
 
 
@@ -86,10 +86,6 @@ class MachineConditions(Task):
             for name, pair in zip(self._conditions, torch.stack([found.hit.sum(0), clips], 1), strict=True):
                 losses[f"accuracy {name}"] = pair
         return losses
-
-    def embed(self, examples: Tensor, counts: list[int]) -> dict[str, Tensor]:
-        """`embedding`: the mean over a clip's pieces, `[clips, size]`."""
-        return {"embedding": clip_means(self.outputs(examples), counts)}
 
     def _main_loss(self, embedding: Tensor, label: Tensor) -> dict[str, Tensor]:
         center = self.center(embedding, label)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from asdcli.nn.losses.vicreg import mixture_distance
 from asdcli.training.labels import CLASS
-from asdcli.training.tasks.task import Task, clip_means
+from asdcli.training.tasks.task import Task
 from asdcli.training.views.view import Batch, View, class_count, parts_of_mixture
 
 
@@ -53,10 +53,6 @@ class MixedSoftmax(Task):
         hits = (self.classifier(z.detach()).argmax(1) == batch.label).float().mean()
         loss = divergence + self._distance_weight * distance
         return {"loss": loss, "divergence": divergence, "distance": distance, "accuracy": hits}
-
-    def embed(self, examples: Tensor, counts: list[int]) -> dict[str, Tensor]:
-        """`embedding`: the mean over a clip's windows of the network's output, `[clips, size]`."""
-        return {"embedding": clip_means(self.outputs(examples), counts)}
 
     def _mixed_labels(self, batch: Batch) -> Tensor:
         """`[batch, classes]`."""

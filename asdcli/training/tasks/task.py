@@ -49,11 +49,12 @@ class Task(nn.Module):
         raise NotImplementedError
 
     def embed(self, examples: Tensor, counts: list[int]) -> dict[str, Tensor]:
-        """What detectors read of some clips, `[clips, ...]` by name.
+        """What detectors read of some clips, `[clips, ...]` by name: if a task says nothing else, `embedding`, the mean
+        over a clip's examples of the network's output, `[clips, size]`.
 
         examples: those of all the clips, one clip's after another's, `[examples, ...]`; counts: how many each has.
         """
-        raise NotImplementedError
+        return {"embedding": clip_means(self.outputs(examples), counts)}
 
     def outputs(self, examples: Tensor) -> Tensor:
         """What the network makes of the examples, in parts of a size that suits the device."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from asdcli.nn.heads import expander
 from asdcli.nn.losses.vicreg import covariance_loss, mixture_distance, variance_loss
-from asdcli.training.tasks.task import Alarm, Task, clip_means
+from asdcli.training.tasks.task import Alarm, Task
 from asdcli.training.views.view import Batch, View, parts_of_mixture
 
 COLLAPSED = 0.1  # mean deviation of embeddings whose goal is 1
@@ -76,7 +76,3 @@ class VicRegMixup(Task):
             "covariance": covariance,
             "deviation": z.detach().float().std(0).mean(),
         }
-
-    def embed(self, examples: Tensor, counts: list[int]) -> dict[str, Tensor]:
-        """`embedding`: the mean over a clip's windows of the network's output, `[clips, size]`."""
-        return {"embedding": clip_means(self.outputs(examples), counts)}
