@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
@@ -12,6 +12,10 @@ from typer.testing import CliRunner
 
 from asdcli.audio.clips import ClipTable
 from asdcli.cli.app import app, hoist_globals
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"
@@ -119,3 +123,22 @@ def readme_commands() -> list[list[str]]:
 def tree_bytes(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, by relative path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def kept_for_backward(model: nn.Module, x: Tensor) -> int:
+    """Bytes beside the weights that a forward pass keeps for the backward pass, each counted once."""
+    import torch
+
+    own = {value.untyped_storage().data_ptr() for value in model.parameters()}
+    held: dict[int, torch.UntypedStorage] = {}
+
+    def pack(value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        if storage.data_ptr() not in own:
+            held[storage.data_ptr()] = storage
+        return value
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+        made = model(x)
+    assert made.requires_grad
+    return sum(storage.nbytes() for storage in held.values())

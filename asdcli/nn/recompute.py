@@ -7,8 +7,8 @@ from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 
-def recomputed(block: nn.Module, x: Tensor) -> Tensor:
-    """`block(x)`, of which only x is kept until the backward pass (Chen et al. 2016, arXiv:1604.06174).
+def recomputed(block: nn.Module, *inputs: Tensor) -> Tensor:
+    """`block(*inputs)`, of which only the inputs are kept until the backward pass (Chen et al. 2016, arXiv:1604.06174).
 
     Random draws are the same both times. The second time works on copies of the block's buffers, so that running
     averages of batch norms and whatever else a forward pass moves are moved once: torch's own checkpoint would count
@@ -16,15 +16,15 @@ def recomputed(block: nn.Module, x: Tensor) -> Tensor:
     """
     runs = 0
 
-    def run(x: Tensor) -> Tensor:
+    def run(*inputs: Tensor) -> Tensor:
         nonlocal runs
         runs += 1
         if runs == 1:
-            first: Tensor = block(x)
+            first: Tensor = block(*inputs)
             return first
         copies = {name: buffer.clone() for name, buffer in block.named_buffers()}
-        again: Tensor = functional_call(block, copies, (x,))
+        again: Tensor = functional_call(block, copies, inputs)
         return again
 
-    made: Tensor = checkpoint(run, x, use_reentrant=False)
+    made: Tensor = checkpoint(run, *inputs, use_reentrant=False)
     return made

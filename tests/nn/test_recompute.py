@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
+from helpers import kept_for_backward
 from torch import nn
 
 from asdcli.nn.backbones.mobilenet_encoder import MobileNetV2Encoder
@@ -67,25 +68,9 @@ def test_the_encoder_has_the_same_gradients_recomputed() -> None:
     torch.testing.assert_close(dict(again.named_buffers()), dict(plain.named_buffers()), rtol=0, atol=0)
 
 
-def kept(model: nn.Module, x: torch.Tensor) -> int:
-    """Bytes that the forward pass leaves for the backward pass, weights aside."""
-    own = {weight.data_ptr() for weight in model.parameters()}
-    found: dict[int, int] = {}
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.data_ptr() not in own:
-            found[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        made = model(x)
-    assert made.requires_grad
-    return sum(found.values())
-
-
 def test_of_a_forward_pass_little_is_kept() -> None:
     x = torch.randn(4, 128, 64)
-    plain, less = (kept(MobileNetV2Encoder((128, 64), recompute=r).train(), x) for r in (False, True))
+    plain, less = (kept_for_backward(MobileNetV2Encoder((128, 64), recompute=r).train(), x) for r in (False, True))
     assert less < plain / 5
 
 

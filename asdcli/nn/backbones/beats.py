@@ -38,7 +38,7 @@ class Beats(PatchTransformer):
         mask_frames, mask_bands, mask_probability: what is hidden of the spectrogram in training (`SpectrogramMasks`).
         lora: `q+v+out` trains LoRA of `lora_rank` and `lora_alpha` on these three layers of every attention, and the
             pooling; the rest is frozen.
-        checkpoint_blocks: less memory in training for a second forward pass.
+        recompute: less memory in training for a second forward pass.
     """
 
     published = "beats"
@@ -69,7 +69,7 @@ class Beats(PatchTransformer):
         lora: Literal["none", "q+v+out"] = "none",
         lora_rank: int = 64,
         lora_alpha: float = 64.0,
-        checkpoint_blocks: bool = False,
+        recompute: bool = False,
     ) -> None:
         super().__init__(
             input_shape,
@@ -81,7 +81,7 @@ class Beats(PatchTransformer):
             layer=layer,
             layer_drop=layer_drop,
             masks=(mask_frames, mask_bands, mask_probability),
-            checkpoint_blocks=checkpoint_blocks,
+            recompute=recompute,
         )
         if buckets < 4 or buckets % 4 or max_distance <= buckets // 4:
             raise ValueError(f"buckets is {buckets} and max_distance {max_distance}; see relative_bucket")

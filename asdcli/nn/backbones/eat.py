@@ -36,7 +36,7 @@ class Eat(PatchTransformer):
         lora: trains LoRA of `lora_rank` and `lora_alpha` in every attention, and the pooling; the rest is frozen. On
             queries, values and output projection, `q+v+proj`, or on keys as well with one A for all three, `qkv+proj`.
         lora_input: with LoRA, patch embedding, [CLS] and their norm are trained, too.
-        checkpoint_blocks: less memory in training for a second forward pass.
+        recompute: less memory in training for a second forward pass.
     """
 
     published = "eat"
@@ -61,7 +61,7 @@ class Eat(PatchTransformer):
         lora_rank: int = 64,
         lora_alpha: float = 64.0,
         lora_input: bool = False,
-        checkpoint_blocks: bool = False,
+        recompute: bool = False,
     ) -> None:
         super().__init__(
             input_shape,
@@ -73,7 +73,7 @@ class Eat(PatchTransformer):
             layer=layer,
             layer_drop=0.0,
             masks=(mask_frames, mask_bands, mask_probability),
-            checkpoint_blocks=checkpoint_blocks,
+            recompute=recompute,
         )
         if width % 4:
             raise ValueError(f"width is {width}; sines and cosines of two axes share it, so it is a multiple of 4")

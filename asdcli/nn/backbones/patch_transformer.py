@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from asdcli.audio.augment.masks import SpectrogramMasks
 from asdcli.errors import UserError
 from asdcli.nn.lora import Target, add_lora
 from asdcli.nn.pooling import POOLINGS
 from asdcli.nn.pretrained import FindWeights, check_fit, read_weights, weight_file
+from asdcli.nn.recompute import recomputed
 
 PATCH = 16  # frames and mel bands of a patch; patches do not overlap
 WINDOW = 400  # samples of a frame, 25 ms
@@ -42,7 +42,7 @@ class PatchTransformer(nn.Module):
         layer: int | None,
         layer_drop: float,
         masks: tuple[int, int, float],
-        checkpoint_blocks: bool,
+        recompute: bool,
     ) -> None:
         super().__init__()
         if len(input_shape) != 1:
@@ -53,7 +53,7 @@ class PatchTransformer(nn.Module):
             raise ValueError(f"layer is {layer}; this network has layers 1 to {depth}")
         if not 0 <= layer_drop <= 1:
             raise ValueError(f"layer_drop is {layer_drop:g}; it is a probability, 0 to 1")
-        self.weights, self.pool, self.layer_drop, self.checkpoint_blocks = weights, pool, layer_drop, checkpoint_blocks
+        self.weights, self.pool, self.layer_drop, self.recompute = weights, pool, layer_drop, recompute
         self._layers_run = layer or depth
         self.masks = SpectrogramMasks(*masks)
         self.pooling = POOLINGS[pool](width)
@@ -85,14 +85,14 @@ class PatchTransformer(nn.Module):
     def run_blocks(self, x: Tensor, blocks: nn.ModuleList, *others: Tensor) -> Tensor:
         """Tokens through the blocks up to the chosen layer.
 
-        In training a block is left out with the probability `layer_drop`. With `checkpoint_blocks` a block is computed
+        In training a block is left out with the probability `layer_drop`. With `recompute` a block is computed
         again in the backward pass, so that only what lies between blocks is kept in memory.
         """
         for block in blocks[: self._layers_run]:
             if self.training and self.layer_drop and torch.rand(()) < self.layer_drop:
                 continue
-            if self.checkpoint_blocks and torch.is_grad_enabled():
-                x = checkpoint(block, x, *others, use_reentrant=False)
+            if self.recompute and torch.is_grad_enabled():
+                x = recomputed(block, x, *others)
             else:
                 x = block(x, *others)
         return x

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import none_published
+from helpers import kept_for_backward, none_published
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -92,8 +92,8 @@ def test_other_contents_are_told(kind: type[PatchTransformer], model: Any, tmp_p
 def test_computing_blocks_twice_changes_no_gradient(kind: type[PatchTransformer]) -> None:
     """In training mode, with whatever is random in it."""
     gradients = []
-    for checkpoint_blocks in (False, True):
-        model = network(kind, pool="mean", checkpoint_blocks=checkpoint_blocks).train()
+    for recompute in (False, True):
+        model = network(kind, pool="mean", recompute=recompute).train()
         torch.manual_seed(5)
         model(sound()).square().sum().backward()
         gradients.append([value.grad for value in model.parameters()])
@@ -101,25 +101,9 @@ def test_computing_blocks_twice_changes_no_gradient(kind: type[PatchTransformer]
         torch.testing.assert_close(again, plain, rtol=1e-5, atol=1e-6)
 
 
-def kept(model: PatchTransformer, x: Tensor) -> int:
-    """Bytes beside the weights that a forward pass keeps for the backward pass, each counted once."""
-    own = {value.untyped_storage().data_ptr() for value in model.parameters()}
-    held: dict[int, torch.UntypedStorage] = {}
-
-    def pack(value: Tensor) -> Tensor:
-        storage = value.untyped_storage()
-        if storage.data_ptr() not in own:
-            held[storage.data_ptr()] = storage
-        return value
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
-        model(x)
-    return sum(storage.nbytes() for storage in held.values())
-
-
 @BOTH
 def test_computing_blocks_twice_keeps_less(kind: type[PatchTransformer]) -> None:
-    plain, twice = (kept(network(kind, checkpoint_blocks=chosen), sound()) for chosen in (False, True))
+    plain, twice = (kept_for_backward(network(kind, recompute=chosen), sound()) for chosen in (False, True))
     assert twice < plain / 2
 
 
@@ -134,12 +118,12 @@ def test_full_fine_tuning_of_32_clips_takes_less_than_5_gb(kind: type[PatchTrans
     def of_a_clip(**options: Any) -> float:
         """Bytes per clip; what does not grow with them is left out."""
         model = kind((160_000,), **options).train()  # type: ignore[call-arg]
-        return kept(model, sound(2, 160_000)) - kept(model, sound(1, 160_000))
+        return kept_for_backward(model, sound(2, 160_000)) - kept_for_backward(model, sound(1, 160_000))
 
     with torch.device("meta"):
         weights = 4 * sum(value.numel() for value in kind((160_000,)).parameters())  # type: ignore[call-arg]
     block = of_a_clip(depth=2) - of_a_clip(depth=1)
-    between = of_a_clip(checkpoint_blocks=True)
+    between = of_a_clip(recompute=True)
     assert 4 * weights + 32 * (between + block) < 5e9
     assert 4 * weights + 32 * (between + 11 * block) > 10e9  # without it
 
