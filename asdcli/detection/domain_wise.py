@@ -21,6 +21,7 @@ class NearestDomain:
     """
 
     least = 1  # clips of a domain for a detector of its own
+    standardised = False  # whether scores are measured by those of the domain's own clips
 
     def __init__(self, make: Callable[[], Detector]) -> None:
         self._make = make
@@ -31,7 +32,7 @@ class NearestDomain:
         if min(map(len, groups)) < self.least:
             groups = [np.arange(len(bank.domain))]
         self._bank = bank
-        self._domains = [self._domain(bank, rows) for rows in groups]
+        self._domains = [_Domain(self._make(), bank, rows, self.standardised) for rows in groups]
 
     def score(self, embeddings: Embeddings) -> np.ndarray:
         return np.min([domain.score(embeddings) for domain in self._domains], axis=0)
@@ -46,9 +47,6 @@ class NearestDomain:
                     row[other.rows] = domain.score(take(self._bank.embeddings, other.rows))
         return np.min(scores, axis=0)
 
-    def _domain(self, bank: Bank, rows: np.ndarray) -> _Domain:
-        return _Domain(self._make(), bank, rows)
-
 
 class DomainWise(NearestDomain):
     """The smaller of two standardised scores.
@@ -60,23 +58,22 @@ class DomainWise(NearestDomain):
     detector knows them all.
     """
 
-    least = LEAST
-
-    def _domain(self, bank: Bank, rows: np.ndarray) -> _Domain:
-        domain = _Domain(self._make(), bank, rows)
-        domain.mean, domain.deviation = domain.own.mean(), domain.own.std() or 1.0
-        domain.own = (domain.own - domain.mean) / domain.deviation
-        return domain
+    least, standardised = LEAST, True
 
 
 class _Domain:
     """A detector of some rows of a bank; its scores in deviations of theirs, where that is asked for."""
 
-    def __init__(self, detector: Detector, bank: Bank, rows: np.ndarray) -> None:
+    def __init__(self, detector: Detector, bank: Bank, rows: np.ndarray, standardised: bool) -> None:
         self.rows, self._detector = rows, detector
-        self.mean, self.deviation = 0.0, 1.0
         detector.fit(bank.take(rows))
-        self.own = np.asarray(detector.score_bank())
+        own = np.asarray(detector.score_bank())
+        self._mean = float(own.mean()) if standardised else 0.0
+        self._deviation = float(own.std() or 1.0) if standardised else 1.0
+        self.own = self._measured(own)
 
     def score(self, embeddings: Embeddings) -> np.ndarray:
-        return (self._detector.score(embeddings) - self.mean) / self.deviation
+        return self._measured(self._detector.score(embeddings))
+
+    def _measured(self, scores: np.ndarray) -> np.ndarray:
+        return (scores - self._mean) / self._deviation

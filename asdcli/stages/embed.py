@@ -138,18 +138,20 @@ class _Embedding:
             rows = np.flatnonzero((data.clips.machine == machine) & (data.set_name == set_name))
             with selection.ui.progress(f"embed {run.member} {machine} {set_name}", len(rows)) as progress:
                 parts: list[Embeddings] = []
+                done = 0
                 for block in np.array_split(rows, -(-len(rows) // BLOCK)):
                     view = training.make_view(selection, run.method, data, block)
-                    for done, part in _embedded_parts(self._task, view):
+                    for count, part in _embedded_parts(self._task, view):
                         parts.append(part)
-                        progress.show(int(np.searchsorted(rows, block[0])) + done)
+                        done += count
+                        progress.show(done)
             arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
             _save(folder / f"{set_name}.npz", data.clips.select(rows), arrays)
         Made(folder).write(made_from, [f"{name}.npz" for name in sets], run=run.folder.name)
 
 
 def _embedded_parts(task: Task, view: View) -> Iterator[tuple[int, Embeddings]]:
-    """The embeddings of a view's clips, as many at a time as the network sees at once; and how many clips are done."""
+    """The embeddings of a view's clips, as many at a time as the network sees at once, and how many these are."""
     import torch
 
     from asdcli.training.tasks.task import bytes_at_once
@@ -162,7 +164,7 @@ def _embedded_parts(task: Task, view: View) -> Iterator[tuple[int, Embeddings]]:
             if row + 1 < len(view.clips) and with_next <= bytes_at_once(gathered[-1].device):
                 continue
             made = task.embed(torch.cat(gathered), [len(examples) for examples in gathered])
-            yield row + 1, {name: value.float().cpu().numpy() for name, value in made.items()}
+            yield len(gathered), {name: value.float().cpu().numpy() for name, value in made.items()}
             gathered = []
 
 

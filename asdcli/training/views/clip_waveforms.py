@@ -53,10 +53,8 @@ class ClipWaveforms:
 
         rows: the clips, `[batch]` on the CPU.
         """
-        device = self._samples.device
-        offset = torch.arange(samples, device=device)
-        index = (self._starts[rows].to(device)[:, None] + offset).clamp(max=len(self._samples) - 1)
-        return _full_scale(self._samples[index]) * (offset < self.lengths[rows].to(device)[:, None])
+        offset = torch.arange(samples, device=self._samples.device)
+        return self._at(rows, offset) * (offset < self.lengths[rows].to(offset.device)[:, None])
 
     def segments(self, rows: Tensor, anchors: Tensor, cut: PieceCut) -> Tensor:
         """What a cut needs around one anchor in each clip, as a front end has it of the whole clip: `[batch, offsets]`.
@@ -72,11 +70,15 @@ class ClipWaveforms:
         if cut.mirrored:
             offset = last - (last - offset.abs()).abs()
         inside = (offset >= 0) & (offset <= last)
-        index = (self._starts[rows].to(device)[:, None] + offset).clamp(0, len(self._samples) - 1)
-        samples = _full_scale(self._samples[index])
+        samples = self._at(rows, offset)
         if cut.subtract_mean:
             samples = samples - self._means[rows.to(device)][:, None]
         return samples * inside
+
+    def _at(self, rows: Tensor, offset: Tensor) -> Tensor:
+        """Samples so far from the start of each clip, full scale 1, of whatever clip they are: `[batch, offsets]`."""
+        index = (self._starts[rows].to(offset.device)[:, None] + offset).clamp(0, len(self._samples) - 1)
+        return _full_scale(self._samples[index])
 
     @cached_property
     def _means(self) -> Tensor:

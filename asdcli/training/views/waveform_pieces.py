@@ -77,10 +77,10 @@ class WaveformPieces:
             short = int(lengths.argmin())
             there = int(lengths[short]) // self.frontend.hop_length + 1
             raise ValueError(f"{self.clips.path[short]} has {there} frames, fewer than one piece of {frames} (frames)")
-        self._drawn = None if redraw else [_draw(data.seed, n, per_clip, row) for row, n in enumerate(places.tolist())]
-        counts = [per_clip] * len(rows) if self._drawn is None else [len(drawn) for drawn in self._drawn]
-        self.clip = torch.arange(len(rows)).repeat_interleave(torch.tensor(counts, dtype=torch.int64))
-        self._first = None if self._drawn is None else torch.cat(self._drawn)
+        drawn = [] if redraw else [_draw(data.seed, n, per_clip, row) for row, n in enumerate(places.tolist())]
+        self._first = torch.cat(drawn) if drawn else None  # the first frame of each example, where it is drawn once
+        counts = torch.tensor(list(map(len, drawn)) or [per_clip] * len(rows), dtype=torch.int64)
+        self.clip = torch.arange(len(rows)).repeat_interleave(counts)
 
     @staticmethod
     def shape(frontend: Any, *, frames: int = 32, pool: int = 1, **others: object) -> tuple[int, int]:
