@@ -17,8 +17,8 @@ from asdcli.recipe.loading import load_recipe
 from asdcli.recipe.schema import Method
 from asdcli.training.checkpoint import Checkpoint
 from asdcli.training.tasks import TASKS
-from asdcli.training.tasks.arcface import ArcFaceClassification
-from asdcli.training.tasks.machine_conditions import MachineConditions
+from asdcli.training.tasks.task import Task
+from asdcli.training.views.view import View
 
 VALIDATION = {"fraction": 0.25}
 EASY = toys.phase(epochs=3)
@@ -138,66 +138,79 @@ class SmallNet(nn.Module):
         return self.head(self.stem(x.unsqueeze(1)).mean((2, 3)))
 
 
-def test_the_arcface_ensemble_in_each_of_its_phases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waveform mixup, random pieces, frozen batch norms, and batches of one target class: stopped in either phase."""
+def recipe_of_a_small_net(name: str, member: str, phases: dict[str, dict[str, Any]]) -> Method:
+    """A shipped recipe with a small network and short phases."""
+    recipe = load_recipe(name).resolve(member=member).model_dump(mode="json")
+    for phase, changes in phases.items():
+        recipe["phases"][phase] |= changes
+    return Method.model_validate(recipe | {"model": "small"})
+
+
+def stopped_at_every_other_step(
+    tmp_path: Path, chosen: Method, view: View, tasks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    """Stop a training again and again, each time elsewhere, and hold what it ends with to what one undisturbed does.
+
+    tasks: those of its phases. Returns what the undisturbed one leaves.
+    """
     fuse = Fuse()
 
-    class Fused(ArcFaceClassification):
-        def forward(self, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
-            fuse.burn()
-            return super().forward(batch, generator)
+    def fused(task: type[Task]) -> type[Task]:
+        class Fused(task):  # type: ignore[misc, valid-type]
+            def forward(self, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
+                fuse.burn()
+                return super().forward(batch, generator)
 
-    monkeypatch.setitem(TASKS, "arcface", Fused)
+        return Fused
+
+    for name in tasks:
+        monkeypatch.setitem(TASKS, name, fused(TASKS[name]))  # type: ignore[arg-type]
     monkeypatch.setitem(BACKBONES, "small", SmallNet)
+    whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", chosen, view))
+    eager(monkeypatch)
+    for at in range(1, fuse.burnt, 2):
+        folder = tmp_path / str(at)
+        fuse.burnt, fuse.at = 0, at
+        with pytest.raises(StoppedError):
+            toys.train_all(folder, chosen, view)
+        fuse.at = math.inf
+        assert toys.same(result(folder, toys.train_all(folder, chosen, view)), whole), at
+    return whole
+
+
+def test_the_arcface_ensemble_in_each_of_its_phases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waveform mixup, random pieces, frozen batch norms, and batches of one target class: stopped in either phase."""
     overlay = {
         "source": {"epochs": 3, "batch_size": 5},
         "target": {"steps": 5, "batch_size": 5, "freeze": ["model.stem.*"]},
     }
-    recipe = load_recipe("arcface_ensemble").resolve(member="mobilefacenet_512").model_dump(mode="json")
-    for name, changes in overlay.items():
-        recipe["phases"][name] |= changes
-    chosen = Method.model_validate(recipe | {"model": "small"})
-    pieces = toys.pieces()
-    whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", chosen, pieces))
+    chosen = recipe_of_a_small_net("arcface_ensemble", "mobilefacenet_512", overlay)
+    whole = stopped_at_every_other_step(tmp_path, chosen, toys.pieces(), ["arcface"], monkeypatch)
     assert [entry["phase"] for entry in whole["log"]] == ["source"] * 3 + ["target"]
-    eager(monkeypatch)
-    for at in range(1, fuse.burnt, 2):
-        folder = tmp_path / str(at)
-        fuse.burnt, fuse.at = 0, at
-        with pytest.raises(StoppedError):
-            toys.train_all(folder, chosen, pieces)
-        fuse.at = math.inf
-        assert toys.same(result(folder, toys.train_all(folder, chosen, pieces)), whole), at
 
 
 def test_mobileanonet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Running averages of heads that saw few clips, places drawn once, a rate that falls from epoch to epoch."""
-    fuse = Fuse()
-
-    class Fused(MachineConditions):
-        def forward(self, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
-            fuse.burn()
-            return super().forward(batch, generator)
-
-    monkeypatch.setitem(TASKS, "machine_conditions", Fused)
-    monkeypatch.setitem(BACKBONES, "small", SmallNet)
-    recipe = load_recipe("mobileanonet").resolve(member="both").model_dump(mode="json")
-    recipe["phases"]["train"] |= {"epochs": 3, "batch_size": 7}
-    chosen = Method.model_validate(recipe | {"model": "small"})
+    chosen = recipe_of_a_small_net("mobileanonet", "both", {"train": {"epochs": 3, "batch_size": 7}})
     known = ({"spd": "1"}, {"pat": "A"}, {"spd": "2"}, {"pat": "B"}, {})
     data = toys.sounds([700] * 10, machines=("fan", "valve"), attributes=known)
     pieces = toys.pieces(data, per_clip=2, redraw=False)
-    whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", chosen, pieces))
+    whole = stopped_at_every_other_step(tmp_path, chosen, pieces, ["machine_conditions"], monkeypatch)
     assert "accuracy fan spd" in whole["log"][0]
     assert [entry["lr"] for entry in whole["log"]] == pytest.approx([0.001, 0.0008, 0.00064])
-    eager(monkeypatch)
-    for at in range(1, fuse.burnt, 2):
-        folder = tmp_path / str(at)
-        fuse.burnt, fuse.at = 0, at
-        with pytest.raises(StoppedError):
-            toys.train_all(folder, chosen, pieces)
-        fuse.at = math.inf
-        assert toys.same(result(folder, toys.train_all(folder, chosen, pieces)), whole), at
+
+
+def test_vicreg_mixup_in_each_of_its_phases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LARS and its warm-up, mixtures of features with their parts, a classifier on the network that was pre-trained."""
+    narrow = {"name": "vicreg_mixup", "expand_to": 16}
+    overlay = {
+        "pretrain": {"task": narrow, "epochs": 3, "batch_size": 8},
+        "finetune": {"epochs": 2, "batch_size": 8},
+    }
+    chosen = recipe_of_a_small_net("vicreg_mixup", "pretrained", overlay)
+    tasks = ["vicreg_mixup", "mixed_softmax"]
+    whole = stopped_at_every_other_step(tmp_path, chosen, toys.pieces(), tasks, monkeypatch)
+    assert [entry["phase"] for entry in whole["log"]] == ["pretrain"] * 3 + ["finetune"] * 2
 
 
 def checkpoints_on_the_way(folder: Path, chosen: Method, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
