@@ -35,11 +35,11 @@ def domain_gaps(edition: Edition, folder: ScoreFolder) -> dict[str, float]:
 def steadiest(edition: Edition, folders: Sequence[ScoreFolder], best: Best) -> Shares:
     """Equal shares for the systems with the smallest domain gaps, of all machines or of each; of equal ones the first.
 
-    Machines whose training clips are of one domain have equal shares of all systems where each machine has its own.
-    Raises UserError where no machine has clips of both.
+    Machines whose training clips are of one domain, or that a system has not scored, have equal shares of all systems
+    where each machine has its own. Raises UserError where no machine has clips of both.
     """
     gaps = {folder.name: domain_gaps(edition, folder) for folder in folders}
-    machines = list(dict.fromkeys(machine for found in gaps.values() for machine in found))
+    machines = [machine for machine in next(iter(gaps.values())) if all(machine in found for found in gaps.values())]
     if not machines:
         raise UserError(
             "No training clips of both domains were scored, and by: domain_gap compares their scores.",

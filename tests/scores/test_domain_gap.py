@@ -77,6 +77,13 @@ def test_a_machine_of_one_domain_has_equal_shares(tmp_path: Path) -> None:
     assert found.vector(["a", "b"], "valve") == [1.0, 1.0]
 
 
+def test_a_machine_that_one_system_has_not_scored_has_equal_shares(tmp_path: Path) -> None:
+    both = {("fan", "00"): (SOURCE, TARGET), ("valve", "00"): (SOURCE, TARGET)}
+    folders = [system(tmp_path, "a", both), system(tmp_path, "b", {("fan", "00"): (SOURCE, [0.05, 0.9])})]
+    found = steadiest(EDITION, folders, Best(1, per_machine=True, by="domain_gap"))
+    assert found.machines == {"fan": {"b": 1.0}}
+
+
 def test_without_two_domains_there_is_nothing_to_compare(tmp_path: Path) -> None:
     folders = [system(tmp_path, name, {("fan", "00"): (SOURCE, [])}) for name in "ab"]
     with pytest.raises(UserError, match="No training clips of both domains were scored, and by: domain_gap"):
