@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from asdcli.detection.bank import Bank
 from asdcli.detection.detectors import DETECTORS
 from asdcli.detection.domain_wise import DomainWise
+from asdcli.detection.oversampled import Oversampled
 from asdcli.detection.thresholds import THRESHOLDS
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Detector, Method
@@ -28,8 +30,7 @@ class FittedSection:
     def __init__(self, method: Method, detector: Detector, clips: Bank, is_train: np.ndarray, section: str) -> None:
         here = is_train & (clips.section == section)
         self.rows = np.flatnonzero(here if detector.per == "section" and here.any() else is_train)
-        make = partial(build, DETECTORS, "detector", detector)
-        self.detector: Any = DomainWise(make) if detector.domain_wise else make()
+        self.detector: Any = _unfitted(detector)
         self.detector.fit(clips.take(self.rows))
         self._threshold, self._in_section = method.threshold, here[self.rows]
 
@@ -48,3 +49,10 @@ class FittedSection:
         """Above it a clip of the section is called anomalous; from the section's own training clips if it has any."""
         scores = self.own[self._in_section] if self._in_section.any() else self.own
         return float(build(THRESHOLDS, "threshold", self._threshold, scores))
+
+
+def _unfitted(detector: Detector) -> Any:
+    make: Callable[[], Any] = partial(build, DETECTORS, "detector", detector)
+    if detector.domain_wise:
+        make = partial(DomainWise, make)
+    return Oversampled(make, detector.smote) if detector.smote else make()

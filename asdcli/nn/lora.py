@@ -7,7 +7,7 @@ of the file that the others come from; `load_moved` puts them into a network tha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
@@ -101,21 +101,36 @@ class LoraLinear(nn.Linear):
 # --- files of what moved ----------------------------------------------------------------------------------------------
 
 
-def moved_state(module: nn.Module) -> dict[str, Tensor]:
+def moved_names(module: nn.Module) -> set[str]:
     """Of a module's state, what training moves: parameters that are not frozen, and buffers."""
     frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
-    return {name: value for name, value in module.state_dict().items() if name not in frozen}
+    return set(module.state_dict()) - frozen
 
 
-def pack_moved(module: nn.Module, base_sha256: str) -> bytes:
+def pack_moved(state: Mapping[str, Tensor], base_sha256: str) -> bytes:
     """A safetensors file of what moved, which names what it was moved from.
 
-    base_sha256: of the file of the weights that the module started from, or what else tells those.
+    base_sha256: of the file of the weights that the module started from, or what else tells those; empty for a state
+    that is whole.
     """
     from safetensors.torch import save
 
-    tensors = {name: value.cpu().contiguous() for name, value in moved_state(module).items()}
-    return save(tensors, metadata={_BASE: base_sha256})
+    tensors = {name: value.cpu().contiguous() for name, value in state.items()}
+    return save(tensors, metadata={_BASE: base_sha256} if base_sha256 else None)
+
+
+def base_of(path: Path) -> str:
+    """What the state in a file was moved from, as `pack_moved` was told; empty for a state that is whole.
+
+    Raises UserError for a file that cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return (file.metadata() or {}).get(_BASE, "")
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} is no weight file.") from error
 
 
 def load_moved(module: nn.Module, path: Path, base_sha256: str) -> None:
@@ -124,13 +139,9 @@ def load_moved(module: nn.Module, path: Path, base_sha256: str) -> None:
     Raises:
         UserError: the file cannot be read, was moved from other weights, or is of another module.
     """
-    from safetensors import safe_open
-
-    found = read_weights(path)
-    with safe_open(path, "pt") as file:
-        base = (file.metadata() or {}).get(_BASE)
-    if base != base_sha256:
+    if (base := base_of(path)) != base_sha256:
         told = f"weights with the SHA-256 {base}" if base else "weights that it does not name"
         raise UserError(f"{path} holds what was moved from {told}, but the network has started from {base_sha256}.")
-    check_fit(path, type(module).__name__, moved_state(module), found)
+    found, state = read_weights(path), module.state_dict()
+    check_fit(path, type(module).__name__, {name: state[name] for name in state if name in moved_names(module)}, found)
     module.load_state_dict(found, strict=False)

@@ -17,12 +17,12 @@ def constant(*, warmup: int = 0, warmup_epochs: float = 0.0) -> Schedule:
 
 
 def cosine(
-    *, warmup: int = 0, warmup_epochs: float = 0.0, from_zero: bool = False, end: float = 0.0, stairs: int = 0
+    *, warmup: int = 0, warmup_epochs: float = 0.0, begin: float | None = None, end: float = 0.0, stairs: int = 0
 ) -> Schedule:
     """Linear rise over the first `warmup` updates, or `warmup_epochs`, then half a cosine from 1 to `end`.
 
-    Loshchilov & Hutter 2017. With w updates of warm-up the first has the factor 1 / (w + 1), or 0 with `from_zero` and
-    each further one 1 / w more (VICReg's code); either way the update after them has 1.
+    Loshchilov & Hutter 2017. The first update of the warm-up has the factor `begin`, 0 in VICReg's code; left out, it
+    is 1 / (w + 1) with w updates of warm-up. Either way the rise is even and the update after them has 1.
 
     With `stairs` the way down has so many constant levels of equal length, each at the cosine's value where it begins:
     as many as epochs for a schedule that is moved once per epoch.
@@ -30,11 +30,13 @@ def cosine(
     _check_warmup(warmup, warmup_epochs)
     if stairs < 0:
         raise ValueError(f"stairs is a number of levels and cannot be {stairs}")
+    if begin is not None and not 0 <= begin <= 1:
+        raise ValueError(f"begin is a factor from 0 to 1, not {begin:g}")
 
     def factor(update: int, total: int, per_epoch: float) -> float:
         rise = _warmup_updates(warmup, warmup_epochs, per_epoch)
         if update < rise:
-            return update / rise if from_zero else (update + 1) / (rise + 1)
+            return (update + 1) / (rise + 1) if begin is None else begin + (1 - begin) * update / rise
         done, whole = update - rise, max(1, total - rise)
         progress = done * stairs // whole / stairs if stairs else done / whole
         return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -2,7 +2,7 @@
 
 A recipe is a folder with `recipe.yaml` and, optionally, `<machine>.yaml` overlays that hold only what differs. What a
 machine and member run is the base laid over with, in this order: the edition's overlay, the member's overlay, the
-machine's file, the profile, what the profile says of the member.
+machine's file, what that says of the member, the profile, what the profile says of the member.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Recipe:
         layers = [self._source.below("editions", edition or ""), self._source.below("members", member)]
         overlay = self.folder / f"{machine}.yaml"
         if machine and machine != "recipe" and overlay.is_file():
-            layers.append(load_yaml(overlay))
+            layers += self._machine_layers(load_yaml(overlay), member)
         layers += _profile_layers(self._source.below("profiles", profile), member)
         merged = self._base
         for layer in map(_as_now, layers):
@@ -65,6 +65,13 @@ class Recipe:
         method: Method = _validate(Method, merged, self.folder)
         method._source = merged
         return method
+
+    def _machine_layers(self, own: Sourced, member: str) -> list[Sourced]:
+        """What a machine's file says of all members, then of this one."""
+        if not isinstance(own.data.get("members", {}), dict):
+            raise UserError(f"{own.place(('members',))}: members is {own.data['members']!r}, no mapping by member.")
+        _refuse_unknown(own.below("members"), self.header.members)
+        return [own.without("members"), own.below("members", member)]
 
     def members(self, profile: str = "full") -> tuple[str, ...]:
         """The members that a profile runs: all but those that it is `without`."""

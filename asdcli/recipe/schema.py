@@ -46,10 +46,26 @@ class Validation(Strict):
     pick: Literal["random", "last"] = "random"
 
 
+class Clustering(Strict):
+    """Classes for the machines whose clips have no attributes: clusters of what the phases before have learnt of them.
+
+    Their number is the method's `clusters`; where that is chosen from the data, it is at most `most`.
+    """
+
+    linkage: Literal["average", "complete", "single"] = "average"
+    metric: Literal["cosine", "euclidean"] = "cosine"
+    most: int = Field(25, ge=2)
+
+
 class Phase(Strict):
-    """One training phase: its task, its data, how long, and how the weights move."""
+    """One training phase: its task, its classes and data, how long, and how the weights move.
+
+    It starts from the `previous` phase's weights or from the `initial` ones, as the first phase does.
+    """
 
     task: Component
+    start: Literal["previous", "initial"] = "previous"
+    cluster: Clustering | None = None
     clips: Literal["all", "source", "target"] = "all"
     needs: Literal["target"] | None = None  # left out where no training clip is of that domain
     sampler: Component = Component(name="shuffle")
@@ -77,22 +93,58 @@ class Phase(Strict):
         return self
 
 
+class Smote(Strict):
+    """Synthetic target clips (`detection/oversampled.py`): so many that target clips are `ratio` times the others, each
+    between a target clip and one of its `neighbours` nearest.
+    """
+
+    ratio: float = Field(1.0, gt=0)
+    neighbours: int = Field(5, ge=1)
+
+
 class Detector(Component):
-    """A detector of the registry, and what has a memory of its own: each section or machine, and each domain or not."""
+    """A detector of the registry, and what has a memory of its own: each section or machine, and each domain or not.
+
+    With `smote` the memory is filled up with synthetic target clips first.
+    """
 
     per: Literal["section", "machine"] = "section"
     domain_wise: bool = False
+    smote: Smote | None = None
+
+
+class Network(Component):
+    """A network of the registry, or several side by side: `branches` by name, each of which gets the same examples."""
+
+    name: str = ""
+    branches: dict[Name, Component] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Network:
+        if bool(self.name) == bool(self.branches):
+            raise ValueError("a model has either a name or branches")
+        if self.branches and self.model_extra:
+            raise ValueError(f"{next(iter(self.model_extra))} belongs to one of the branches")
+        return self
+
+
+LATER = {"start", "cluster"}  # keys of a phase that are left out of fingerprints where they say nothing
 
 
 class Method(Strict):
-    """All that one machine and member run: the hyper-parameter table of the paper, resolved."""
+    """All that one machine and member run: the hyper-parameter table of the paper, resolved.
+
+    `clusters`: into how many classes a phase with `cluster` parts the machine's clips; `silhouette` takes the number
+    with the largest mean silhouette (Rousseeuw 1987).
+    """
 
     scope: Literal["machine", "all"] = "machine"
     channel: Channel
     labels: tuple[Literal["section", "attributes", "domain"], ...] = ("section",)
     frontend: Component
     view: Component
-    model: Component
+    model: Network
+    clusters: Annotated[int, Field(ge=1)] | Literal["silhouette"] = "silhouette"
     phases: dict[Name, Phase] = Field(min_length=1)
     detectors: dict[Name, Detector] = Field(min_length=1)
     threshold: Component = Component(name="gamma")
@@ -103,9 +155,24 @@ class Method(Strict):
         """Where a key stands that decided this method: recipe.yaml or the machine's file, for messages."""
         return self._source.place(path)
 
+    @model_validator(mode="after")
+    def _check(self) -> Method:
+        first, *_ = self.phases.values()
+        if first.cluster:
+            raise ValueError("the first phase has nothing to cluster; a phase before it has to learn something")
+        if self.watch_clips and any(phase.cluster for phase in self.phases.values()):
+            raise ValueError("watch_clips needs classes that test clips have, and clusters are of training clips")
+        return self
+
     def training(self) -> dict[str, Any]:
-        """The part that decides the weights, for fingerprints."""
-        return self.model_dump(mode="json", exclude={"detectors", "threshold", "watch_clips"})
+        """The part that decides the weights, for fingerprints; `clusters` decides with those of the other machines."""
+        document = self.model_dump(mode="json", exclude={"detectors", "threshold", "watch_clips", "clusters"})
+        if not self.model.branches:
+            del document["model"]["branches"]
+        for name, phase in self.phases.items():
+            for key in LATER - phase.model_dump(exclude_defaults=True).keys():
+                del document["phases"][name][key]
+        return document
 
 
 class Fusion(Strict):

@@ -53,14 +53,16 @@ class Sourced:
         """This document with `top` laid over it: mappings merge, everything else is replaced, and null in the place of
         a mapping takes it away.
 
-        A mapping that names another component (`name:` differs) replaces the old one whole, since the parameters of
-        one component mean nothing to another.
+        A mapping that names another component (`name:` differs), or `branches:` in the place of one or the other way
+        round, replaces the old one whole, since the parameters of one component mean nothing to another.
         """
         return Sourced(_merge(self.data, top.data), {**self.places, **top.places, (): self.place(())})
 
 
 def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
-    if "name" in top and top["name"] != base.get("name", top["name"]):
+    if "name" in top and ("branches" in base or top["name"] != base.get("name", top["name"])):
+        return top
+    if "branches" in top and "name" in base:
         return top
     merged = dict(base)
     for key, value in top.items():

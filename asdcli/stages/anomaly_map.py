@@ -206,9 +206,9 @@ def _axes(method: Method) -> Axes:
     hz = np.linspace(0, SAMPLING_RATE_HZ / 2, frontend.n_features)
     if hasattr(frontend, "bank"):
         hz = _centres_hz(frontend.bank.double().numpy())
-    stride = check(BACKBONES, "model", method.model).get("stride")
+    stride = None if method.model.branches else check(BACKBONES, "model", method.model).get("stride")
     if stride is None:
-        raise UserError(f"{method.place('model')}: {method.model.name} has no stride, which places a map in the clip.")
+        raise UserError(f"{method.place('model')}: the network has no stride, which places a map in the clip.")
     return Axes(hz, hop / SAMPLING_RATE_HZ, stride)
 
 

@@ -16,7 +16,11 @@ def named(method: Method) -> Iterator[tuple[tuple[str, ...], str, Component]]:
     """Every component of a method: its key path, what kind of thing it is, and itself."""
     yield ("frontend",), "front end", method.frontend
     yield ("view",), "view", method.view
-    yield ("model",), "model", method.model
+    if method.model.branches:
+        for name, branch in method.model.branches.items():
+            yield ("model", "branches", name), "model", branch
+    else:
+        yield ("model",), "model", method.model
     yield ("threshold",), "threshold", method.threshold
     for name, phase in method.phases.items():
         yield ("phases", name, "task"), "task", phase.task
@@ -95,12 +99,18 @@ def _check_example(method: Method) -> None:
 
 
 def _check_classes(method: Method) -> None:
-    """Refuse a detector that goes by the classes of clips where the network has learnt to tell other classes apart."""
+    """Refuse what goes by the classes of clips where the network learns to tell other classes apart."""
     from asdcli.detection.detectors import DETECTORS
     from asdcli.training.views import VIEWS
 
     if getattr(lookup(VIEWS, "view", method.view), "clip_classes", True):
         return
+    for name, phase in method.phases.items():
+        if phase.cluster:
+            raise UserError(
+                f"{method.place('phases', name, 'cluster')}: phases.{name}.cluster makes classes of clips, but those "
+                f"of the view {method.view.name} are not of clips."
+            )
     for name, detector in method.detectors.items():
         if getattr(lookup(DETECTORS, "detector", detector), "needs_labels", False):
             raise UserError(
@@ -135,7 +145,7 @@ def _describe(recipe: Recipe) -> dict[str, Any]:
     for member in header.members:
         method = recipe.resolve(member=member, edition=header.edition)
         check_components(method)
-        members[member] = {"parameters": count_parameters(method), "weights": published_weights(method)}
+        members[member] = {"parameters": count_parameters(method), "weights": ", ".join(published_weights(method))}
     return {
         "name": recipe.name,
         "title": header.title,
@@ -146,14 +156,22 @@ def _describe(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def published_weights(method: Method) -> str:
-    """The name of the published weights that the network starts from; empty for none."""
-    from asdcli.nn.backbones import BACKBONES
+def published_weights(method: Method) -> list[str]:
+    """The names of the published weights that the network starts from."""
+    return [name for name, _ in starts(method) if name]
 
-    network: Any = lookup(BACKBONES, "model", method.model)
-    if not hasattr(network, "published_weights"):
-        return ""
-    return str(network.published_weights(**check(BACKBONES, "model", method.model)))
+
+def starts(method: Method) -> list[tuple[str, str]]:
+    """What each network of a method starts from: the name of published weights, empty for none, and what the recipe
+    says.
+    """
+    found = []
+    for _, registry, kind, component in components(method):
+        if kind == "model":
+            params, network = check(registry, kind, component), lookup(registry, kind, component)
+            published = network.published_weights(**params) if hasattr(network, "published_weights") else ""
+            found.append((str(published), str(params.get("weights", "random"))))
+    return found
 
 
 def example_shape(method: Method) -> tuple[int, ...]:
@@ -175,12 +193,12 @@ def count_macs(method: Method) -> int | None:
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    from asdcli.nn.backbones import BACKBONES
+    from asdcli.nn.branches import build_network
 
     shape = example_shape(method)
     if 1 in shape:
         return None
-    model = build(BACKBONES, "model", method.model, shape).eval()
+    model = build_network(method.model, shape).eval()
     plain = sdpa_kernel(SDPBackend.MATH)  # the fused attention of the CPU is not counted
     with torch.no_grad(), plain, FlopCounterMode(display=False) as counter:  # inference_mode hides weights with a norm
         model(torch.zeros(1, *shape))
@@ -191,9 +209,9 @@ def count_parameters(method: Method) -> int:
     """Trainable values of the network, without the heads that only training needs."""
     import torch
 
-    from asdcli.nn.backbones import BACKBONES
+    from asdcli.nn.branches import build_network
 
     shape = example_shape(method)
     with torch.device("meta"):  # no values are needed to count them
-        model = build(BACKBONES, "model", method.model, shape)
+        model = build_network(method.model, shape)
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

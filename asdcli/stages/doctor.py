@@ -159,9 +159,12 @@ def _weights(workspace: Workspace) -> list[Finding]:
 
     users: dict[str, list[str]] = {}
     for recipe in map(load_recipe, recipe_names()):
+        members: dict[str, list[str]] = {}
         for member in recipe.header.members:
-            name = published_weights(recipe.resolve(member=member, edition=recipe.header.edition))
-            users.setdefault(name, []).append(f"{recipe.name} ({member})")
+            for name in published_weights(recipe.resolve(member=member, edition=recipe.header.edition)):
+                members.setdefault(name, []).append(member)
+        for name, found in members.items():
+            users.setdefault(name, []).append(f"{recipe.name} ({', '.join(found)})")
     findings = []
     for name in weights_names():
         wanted = f"which {', '.join(users[name])} starts from" if name in users else "which no recipe here needs"

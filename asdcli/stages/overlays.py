@@ -12,7 +12,7 @@ from asdcli.recipe.schema import Method
 from asdcli.ui import Ui
 from asdcli.workspace.places import SETS, Workspace
 
-OWN = {"detectors", "threshold"}  # what each machine has of its own where all share one network
+OWN = {"detectors", "threshold", "clusters"}  # what each machine has of its own where all share one network
 
 
 def warn_of_unread(workspace: Workspace, ui: Ui, recipe: Recipe) -> None:

@@ -158,7 +158,8 @@ def ensemble_facts(selection: Selection, ensemble: ScoreFolder) -> Facts:
     systems = Made(ensemble.path).read()["all"]["weights"]  # of those that have any
     used = {system.partition("/")[0] for system in systems}
     methods = [selection.method(member, None) for member in selection.members if member in used]
-    weights = [load_weights(name) for name in dict.fromkeys(map(published_weights, methods)) if name]
+    names = dict.fromkeys(name for method in methods for name in published_weights(method))
+    weights = [load_weights(name) for name in names]
     description: dict[str, str | int | None] = {"external_data_usage": "pre-trained model"} if weights else {}
     description |= selection.recipe.header.submission
     if len(systems) > 1:

@@ -7,7 +7,7 @@ other training clips or other code make another run beside it; nothing finished 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ TRAINING = 1  # to be raised when the loop, or what it shares among tasks and vi
 class Run:
     """One training: of a member, for a group of machines that share a network.
 
-    parts: what the weights depend on, by name; equal parts are the same run.
+    parts: what the weights depend on, by name; equal parts are the same run. clusters: how many each machine's clips
+    are parted into, where a phase clusters.
     """
 
     member: str
@@ -37,6 +38,12 @@ class Run:
     method: Method
     folder: Path
     parts: dict[str, Any]
+    clusters: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def started_from(self) -> str:
+        """What the networks start from, see `_started_from`."""
+        return str(self.parts["weights"])
 
     @property
     def title(self) -> str:
@@ -62,8 +69,11 @@ def find_run(
     method = selection.method(member, group if group in machines else None)
     clips = [stores(selection, machine).training_fingerprint for machine in machines]
     parts = _parts(selection, selection.traits(method), clips)
+    clusters: dict[str, Any] = {}
+    if any(phase.cluster for phase in method.phases.values()):
+        parts["clusters"] = clusters = {name: selection.method(member, name).clusters for name in machines}
     family = selection.workspace.runs(selection.label, selection.edition.name, member, group, selection.seed)
-    return Run(member, group, machines, method, family / digest(parts)[:12], parts)
+    return Run(member, group, machines, method, family / digest(parts)[:12], parts, clusters)
 
 
 def _parts(selection: Selection, traits: Traits, clips: list[list[str]]) -> dict[str, Any]:
@@ -72,17 +82,20 @@ def _parts(selection: Selection, traits: Traits, clips: list[list[str]]) -> dict
         "recipe": traits.settings,
         "code": traits.code,
         "numbers": {"training": TRAINING, "features": cache.FORMAT},
-        "weights": _weights(selection.workspace, traits),
+        "weights": _started_from(selection.workspace, traits),
         "clips": digest(clips),
         "seed": selection.seed,
     }
 
 
-def _weights(workspace: Workspace, traits: Traits) -> str:
-    """What the network starts from: the SHA-256 of published weights or of a file, or `random`."""
-    if traits.published:
-        return load_weights(traits.published).sha256
-    if traits.weights == "random":
-        return traits.weights
-    given = Path(traits.weights).expanduser()
-    return remembered_sha256(given, workspace.root / ".sha256.json") or traits.weights
+def _started_from(workspace: Workspace, traits: Traits) -> str:
+    """What the networks start from: the SHA-256 of published weights or of a file, or `random`, of each."""
+    return " ".join(_start(workspace, published, weights) for published, weights in traits.starts)
+
+
+def _start(workspace: Workspace, published: str, weights: str) -> str:
+    if published:
+        return load_weights(published).sha256
+    if weights == "random":
+        return weights
+    return remembered_sha256(Path(weights).expanduser(), workspace.root / ".sha256.json") or weights

@@ -22,6 +22,9 @@ from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made
 
 if TYPE_CHECKING:
+    from asdcli.nn.pretrained import FindWeights
+    from asdcli.training.run import Trained
+    from asdcli.training.tasks.task import Task
     from asdcli.training.views.view import View
     from asdcli.training.watch import Watch
 
@@ -132,7 +135,6 @@ def make_view(selection: Selection, method: Method, data: ClipData, rows: np.nda
 
 def _train(selection: Selection, run: Run) -> None:
     import torch
-    from safetensors.torch import save
 
     from asdcli.training.run import train
 
@@ -140,7 +142,6 @@ def _train(selection: Selection, run: Run) -> None:
     data = ClipData(selection, method, run.machines)
     view = training_view(selection, method, data)
     write_atomic(folder / ABOUT, json.dumps(_about(selection, run), indent=1).encode())
-    write_atomic(folder / LABELS, json.dumps(data.labels.to_json(), indent=1).encode())
     trained = train(
         method,
         view,
@@ -150,13 +151,14 @@ def _train(selection: Selection, run: Run) -> None:
         device=device,
         title=f"train {run.title}",
         ui=selection.ui,
-        find_weights=lambda name: need_weights(
-            load_weights(name), selection.workspace.weights, Line.to(), selection.ui
-        ),
+        find_weights=weight_finder(selection),
+        labels=data.labels,
+        clusters=run.clusters,
         watch=make_watch(selection, method, data, view),
     )
     write_atomic(folder / "recipe.json", json.dumps(method.model_dump(mode="json"), indent=1).encode())
-    write_atomic(folder / WEIGHTS, save({name: value.cpu().contiguous() for name, value in trained.weights.items()}))
+    write_atomic(folder / LABELS, json.dumps(trained.labels.to_json(), indent=1).encode())
+    write_atomic(folder / WEIGHTS, _packed(trained, run.started_from))
     Made(folder).write(
         run.made_from,
         [WEIGHTS, LABELS, ABOUT, "recipe.json", "log.jsonl"],
@@ -169,6 +171,42 @@ def _train(selection: Selection, run: Run) -> None:
         phases=trained.phases,
         alarms=trained.alarms,
     )
+
+
+def _packed(trained: Trained, started_from: str) -> bytes:
+    """The weights as a file. Where much of a network has stayed as it was published (LoRA), only what moved: what the
+    seed has drawn could not be had again so.
+    """
+    from asdcli.nn.lora import pack_moved
+
+    if trained.moved == set(trained.weights) or "random" in started_from.split():
+        return pack_moved(trained.weights, "")
+    return pack_moved({name: trained.weights[name] for name in sorted(trained.moved)}, started_from)
+
+
+def load_task(selection: Selection, run: Run, view: View) -> Task:
+    """The network and heads of a run as they were trained, for evaluation. view: of any of the run's clips, with the
+    classes that it has learnt.
+    """
+    from safetensors.torch import load_file
+
+    from asdcli.nn.lora import base_of, load_moved
+    from asdcli.training.run import build_task
+
+    last_phase, path = Made(run.folder).read()["all"]["phases"][-1], run.folder / WEIGHTS
+    task = build_task(run.method, last_phase, view, selection.device, seed=0)
+    if base_of(path):
+        task.model.load_pretrained(weight_finder(selection))  # type: ignore[operator]
+        load_moved(task, path, run.started_from)
+    else:
+        task.load_state_dict(load_file(path))
+    return task.eval()
+
+
+def weight_finder(selection: Selection) -> FindWeights:
+    """Finds published weights by name where they lie under the root; they are fetched first if that is possible."""
+    folder = selection.workspace.weights
+    return lambda name: need_weights(load_weights(name), folder, Line.to(), selection.ui)
 
 
 def _about(selection: Selection, run: Run) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import asdcli
 from asdcli.errors import AsdError, UserError
 from asdcli.recipe.components import check, code_digest, lookup
 from asdcli.recipe.schema import Method
-from asdcli.stages.describe import check_components, components, plugins, published_weights
+from asdcli.stages.describe import check_components, components, plugins, starts
 from asdcli.workspace.files import read_json, write_atomic
 from asdcli.workspace.made import digest
 
@@ -36,15 +36,14 @@ class CodeNotRunError(AsdError):
 class Traits:
     """A method that was checked, as plain data.
 
-    settings: what the recipe says of training. code: of what trains, by component. published, weights: what the
-    network starts from, by name or as the recipe has it. frontend, view: with every default written out. detectors: of
+    settings: what the recipe says of training. code: of what trains, by component. starts: of each network what it
+    starts from, as `describe.starts` says. frontend, view: with every default written out. detectors: of
     each its code, with that of the threshold, and whether it asks for the classes of clips.
     """
 
     settings: dict[str, Any]
     code: dict[str, str]
-    published: str
-    weights: str
+    starts: list[list[str]]
     frontend: dict[str, Any]
     view: dict[str, Any]
     needs_features: bool
@@ -95,7 +94,6 @@ def _traits(method: Method) -> Traits:
     from asdcli.audio.features import described
     from asdcli.detection.detectors import DETECTORS
     from asdcli.detection.thresholds import THRESHOLDS
-    from asdcli.nn.backbones import BACKBONES
     from asdcli.training.views import VIEWS
 
     view: Any = lookup(VIEWS, "view", method.view)
@@ -107,8 +105,7 @@ def _traits(method: Method) -> Traits:
             for path, registry, kind, component in components(method)
             if path[0] not in ("detectors", "threshold")  # which read what a training made
         },
-        published=published_weights(method),
-        weights=str(check(BACKBONES, "model", method.model).get("weights", "random")),
+        starts=[list(start) for start in starts(method)],
         frontend=described(method.frontend),
         view=check(VIEWS, "view", method.view),
         needs_features=bool(view.needs_features),
@@ -134,7 +131,8 @@ def _settings(method: Method, view: Any) -> dict[str, Any]:
     if not any(task.learns_from_whole_clips(**params) for task, params in tasks):
         for option in view.embedding_options:
             settings["view"].pop(option, None)
-    settings["model"].pop("weights", None)
+    for network in (settings["model"], *settings["model"].get("branches", {}).values()):
+        network.pop("weights", None)
     return settings
 
 

@@ -7,8 +7,8 @@ would hold a single class is none. A run keeps its sets (`stages/train.py`): wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -25,18 +25,21 @@ UNSEEN = -1
 class LabelSet:
     """Classes by number, and what they go by: of clips, or of what was done to an `example`.
 
-    machine, attribute: whose values they are, of `by: attribute` only.
+    machine, attribute: whose values they are, of `by: attribute` only. told: classes that clips have been given, by the
+    clip's path, in the place of what they go by (`training/clusters.py`).
     """
 
     by: Literal["section", "attributes", "domain", "machine", "attribute", "example"]
     names: tuple[str, ...]
     machine: str = ""
     attribute: str = ""
+    told: Mapping[str, str] = field(default_factory=dict)
 
     def numbers(self, clips: ClipTable) -> np.ndarray:
         """The class of each clip, `[clips]` int64; -1 where a clip is of none."""
         number = {name: index for index, name in enumerate(self.names)}
-        return np.array([number.get(key, UNSEEN) for key in self._keys(clips)], dtype=np.int64)
+        keys = zip(clips.path.tolist(), self._keys(clips), strict=True)
+        return np.array([number.get(self.told.get(path, key), UNSEEN) for path, key in keys], dtype=np.int64)
 
     def _keys(self, clips: ClipTable) -> list[str]:
         if self.by == "attribute":

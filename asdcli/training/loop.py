@@ -52,7 +52,10 @@ class Position:
 
 
 class PhaseLoop:
-    """One phase of one run, from its first step or from its checkpoint to its end."""
+    """One phase of one run, from its first step or from its checkpoint to its end.
+
+    keep: what else stands in the checkpoint, for the run.
+    """
 
     def __init__(
         self,
@@ -67,10 +70,11 @@ class PhaseLoop:
         log: RunLog,
         watch: Watch | None = None,
         warn: Callable[[str], None] = lambda sentence: None,
+        keep: dict[str, Any] | None = None,
     ) -> None:
         self.name, self.phase, self.task, self.view = name, phase, task, view
         self.seed, self.device, self.checkpoint, self.log = seed, device, checkpoint, log
-        self.watch, self.warn = watch, warn
+        self.watch, self.warn, self.keep = watch, warn, keep or {}
         freeze(task, phase.train, phase.freeze)
         self.training, self.held_out = split_examples(view, phase, seed, name)
         self.sampler = build(SAMPLERS, "sampler", phase.sampler, view, self.training, phase.batch_size)
@@ -232,6 +236,7 @@ class PhaseLoop:
                 "optimizer": self.optimizer.state_dict(),
                 "best": self.best,
                 "log_size": self.log.size(),
+                **self.keep,
             }
         )
 

@@ -115,6 +115,18 @@ def test_biases_and_norms_may_be_spared_the_decay_and_names_have_rates_of_their_
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
+def test_what_is_spared_the_decay_may_be_named(name: str) -> None:
+    module = network()
+    options = {"no_decay": ["0.*", "2.bias"], "weight_decay": 0.1, "lr": 0.05}
+    optimizer = build(OPTIMIZERS, "optimizer", component(name, **options), module.named_parameters())
+    spared = {id(one) for group in optimizer.param_groups if group["weight_decay"] == 0 for one in group["params"]}
+    names = {own for own, parameter in module.named_parameters() if id(parameter) in spared}
+    assert names == {"0.weight", "0.bias", "2.bias"}
+    with pytest.raises(UserError, match=r"no_decay: no parameter is called 'head\.\*'"):
+        build(OPTIMIZERS, "optimizer", component(name, no_decay=["head.*"]), module.named_parameters())
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_what_is_frozen_is_in_no_group_and_may_have_a_rate(name: str) -> None:
     module = network()
     module[0].requires_grad_(False)  # type: ignore[operator]

@@ -121,7 +121,7 @@ def test_a_step_that_is_none_is_the_users_error(params: dict[str, Any]) -> None:
 
 def test_cosine_after_a_warm_up_in_epochs_is_that_of_vicreg() -> None:
     """100 epochs of 6 steps, 10 of them to rise from 0 to 0.8, then down to 0.0008 (tests/data: losses.npz)."""
-    found = factors("cosine", 600, 6.0, warmup_epochs=10.0, from_zero=True, end=0.001)
+    found = factors("cosine", 600, 6.0, warmup_epochs=10.0, begin=0.0, end=0.001)
     golden = np.load(DATA / "losses.npz")["vicreg_lr_schedule_100ep_6steps"]
     np.testing.assert_allclose(0.8 * np.array(found), golden, rtol=1e-6, atol=1e-9)
 
@@ -133,3 +133,13 @@ def test_a_warm_up_in_epochs_is_one_in_updates(name: str) -> None:
     for wrong in ({"warmup_epochs": -1.0}, {"warmup": 3, "warmup_epochs": 1.0}):
         with pytest.raises(UserError, match=f"schedule {name}: warmup"):
             factors(name, 3, **wrong)
+
+
+def test_a_rise_may_begin_at_the_rate_it_ends_with() -> None:
+    """The reading of AITHU's restarts: ten updates from 1e-5 to 5e-3, and down to 1e-5 again."""
+    rates = 0.005 * np.array(factors("cosine", 100, 10.0, warmup=10, begin=0.002, end=0.002))
+    np.testing.assert_allclose(rates[:11], np.linspace(1e-5, 5e-3, 11))
+    assert rates[10:].max() == rates[10]
+    assert rates[-1] == pytest.approx(1e-5, rel=0.2)
+    with pytest.raises(UserError, match="schedule cosine: begin is a factor from 0 to 1, not 2"):
+        factors("cosine", 3, begin=2.0)

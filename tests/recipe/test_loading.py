@@ -356,7 +356,7 @@ def refused(folder: Path, **chosen: str) -> str:
     [
         ("view:", "veiw:", "unknown key 'veiw'. Did you mean 'view'? Known: title, cite,"),
         ("scope: machine", "zzz: 1", "unknown key 'zzz'. Known: title, cite, edition,"),
-        ("epochs: 100", "epoch: 100", "unknown key 'phases.train.epoch'. Did you mean 'epochs'? Known: task, clips,"),
+        ("epochs: 100", "epoch: 100", "unknown key 'phases.train.epoch'. Did you mean 'epochs'? Known: task, start,"),
         ("{fraction", "{fractoin", "unknown key 'phases.train.validation.fractoin'. Did you mean 'fraction'? Known: "),
         (
             "weights",
@@ -511,6 +511,38 @@ def test_a_mistake_in_a_machines_file_names_that_file(
     assert says in message
     assert message.startswith(f"{folder / 'fan.yaml'}" + (f", line {line}: " if line else ": "))
     Recipe(folder).resolve(member="one", machine="valve")  # no other machine is concerned
+
+
+def test_a_machines_file_may_say_things_of_one_member(write: Callable[..., Path]) -> None:
+    recipe = Recipe(write(fan="model: {hidden: 8}\nmembers: {two: {model: {hidden: 16}}}\n"))
+    hidden = {m: recipe.resolve(member=m, machine="fan").model.params["hidden"] for m in ("one", "two")}
+    assert hidden == {"one": 8, "two": 16}
+    (recipe.folder / "pump.yaml").write_text("members: {tow: {}}\n")
+    (recipe.folder / "valve.yaml").write_text("members: 3\n")
+    assert "unknown key 'tow'. Did you mean 'two'?" in refused(recipe.folder, machine="pump")
+    assert refused(recipe.folder, machine="valve").endswith("line 1: members is 3, no mapping by member.")
+
+
+def test_branches_take_the_place_of_a_network_and_a_network_theirs(write: Callable[..., Path]) -> None:
+    small = "{name: dense_autoencoder, hidden: 4}"
+    recipe = Recipe(write(fan=f"model: {{branches: {{a: {small}, b: {small}}}}}\n"))
+    model = recipe.resolve(member="one", machine="fan").model
+    assert {name: one.params for name, one in model.branches.items()} == {"a": {"hidden": 4}, "b": {"hidden": 4}}
+    (recipe.folder / "fan.yaml").write_text("model: {branches: {a: {name: beats, widht: 3}}}\n")
+    said = refused(recipe.folder, machine="fan")
+    assert "line 1: model.branches.a.widht: beats has no 'widht'. Did you mean 'width'?" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("phases: {train: {cluster: {}}}", "the first phase has nothing to cluster"),
+        ("clusters: 0", "clusters is 0: input should be greater than or equal to 1"),
+        ("clusters: elbow", "clusters is 'elbow': "),
+    ],
+)
+def test_clusters_that_cannot_be_are_refused(write: Callable[..., Path], text: str, says: str) -> None:
+    assert says in refused(write(fan=text), machine="fan")
 
 
 def test_a_mistake_in_a_base_key_below_an_overlay_names_the_base(write: Callable[..., Path]) -> None:

@@ -100,4 +100,5 @@ def test_doctor_tells_which_recipes_need_which_weights(tmp_path: Path) -> None:
     for name in (NAME, "beats"):
         (tmp_path / "weights" / load_weights(name).file).touch()
     assert told()[NAME] == ("ok", "here, which padim (imagenet) starts from")
-    assert told()["beats"] == ("ok", "here, which frozen_encoder (beats) starts from")
+    members = "beats_full, beats_lora, beats_pse, dual"
+    assert told()["beats"] == ("ok", f"here, which aithu_2024 ({members}), frozen_encoder (beats) starts from")

@@ -16,7 +16,7 @@ from asdcli.recipe import components
 from asdcli.recipe.loading import RECIPES, load_recipe
 from asdcli.stages import embed, train
 from asdcli.stages.run_list import find_listed, list_runs, litter, remove
-from asdcli.stages.runs import find_run
+from asdcli.stages.runs import find_run, find_runs
 from asdcli.stages.selection import Selection, select
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
@@ -104,6 +104,28 @@ def test_how_clips_are_cut_for_embeddings_counts_where_means_are_taken_of_them(t
 
 
 # --- what changes a value changes the run -----------------------------------------------------------------------------
+
+
+def test_the_clusters_of_each_machine_count_where_a_phase_clusters_and_nowhere_else(tree: Path, tmp_path: Path) -> None:
+    base = copied("aithu_2024", tmp_path / "same")
+    given: dict[str, Any] = {"recipe": base, "members": ["beats_pse", "beats_lora"]}
+
+    def found() -> dict[str, dict[str, Any]]:
+        return {run.member: run.parts for run in find_runs(chosen(tree, **given))}
+
+    before = found()
+    assert set(before["beats_pse"]["clusters"].values()) == {"silhouette"}
+    (base / "SynFan.yaml").write_text("members: {beats_pse: {clusters: 4}}\n")
+    after = found()
+    assert after["beats_pse"]["clusters"] == before["beats_pse"]["clusters"] | {"SynFan": 4}
+    assert after["beats_lora"] == before["beats_lora"]
+
+
+def test_keys_that_came_later_are_no_part_of_runs_that_do_not_use_them(tree: Path) -> None:
+    recipe = parts(chosen(tree))["recipe"]
+    assert not {"start", "cluster"} & recipe["phases"]["train"].keys()
+    assert "branches" not in recipe["model"]
+    assert "clusters" not in recipe
 
 
 def test_another_weight_file_under_the_same_path_is_another_run(tree: Path, tmp_path: Path) -> None:

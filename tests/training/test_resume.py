@@ -16,6 +16,7 @@ from asdcli.nn.backbones import BACKBONES
 from asdcli.recipe.loading import load_recipe
 from asdcli.recipe.schema import Method
 from asdcli.training.checkpoint import Checkpoint
+from asdcli.training.labels import label_sets
 from asdcli.training.tasks import TASKS
 from asdcli.training.tasks.task import Task
 from asdcli.training.views.view import View
@@ -147,7 +148,7 @@ def recipe_of_a_small_net(name: str, member: str, phases: dict[str, dict[str, An
 
 
 def stopped_at_every_other_step(
-    tmp_path: Path, chosen: Method, view: View, tasks: list[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, chosen: Method, view: View, tasks: list[str], monkeypatch: pytest.MonkeyPatch, **others: Any
 ) -> dict[str, Any]:
     """Stop a training again and again, each time elsewhere, and hold what it ends with to what one undisturbed does.
 
@@ -166,15 +167,15 @@ def stopped_at_every_other_step(
     for name in tasks:
         monkeypatch.setitem(TASKS, name, fused(TASKS[name]))  # type: ignore[arg-type]
     monkeypatch.setitem(BACKBONES, "small", SmallNet)
-    whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", chosen, view))
+    whole = result(tmp_path / "a", toys.train_all(tmp_path / "a", chosen, view, **others))
     eager(monkeypatch)
     for at in range(1, fuse.burnt, 2):
         folder = tmp_path / str(at)
         fuse.burnt, fuse.at = 0, at
         with pytest.raises(StoppedError):
-            toys.train_all(folder, chosen, view)
+            toys.train_all(folder, chosen, view, **others)
         fuse.at = math.inf
-        assert toys.same(result(folder, toys.train_all(folder, chosen, view)), whole), at
+        assert toys.same(result(folder, toys.train_all(folder, chosen, view, **others)), whole), at
     return whole
 
 
@@ -211,6 +212,25 @@ def test_vicreg_mixup_in_each_of_its_phases(tmp_path: Path, monkeypatch: pytest.
     tasks = ["vicreg_mixup", "mixed_softmax"]
     whole = stopped_at_every_other_step(tmp_path, chosen, toys.pieces(), tasks, monkeypatch)
     assert [entry["phase"] for entry in whole["log"]] == ["pretrain"] * 3 + ["finetune"] * 2
+
+
+def test_aithu_2024_between_its_pseudo_attributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classes that a run has made of its own embeddings, and a phase that starts from the initial weights again."""
+    overlay: dict[str, Any] = {
+        phase: {"steps": 6, "batch_size": 6, "accumulate": 2, "schedule": {"name": "cosine", "warmup": 1}}
+        for phase in ("train", "again")
+    }
+    chosen = recipe_of_a_small_net("aithu_2024", "beats_pse", overlay)
+    view = toys.pieces(
+        toys.sounds([700] * 18, machines=("fan", "valve"), attributes=({"spd": "1"}, {}, {"spd": "2"}, {}))
+    )
+    given = {"labels": label_sets(view.clips, ["attributes"]), "clusters": {"fan": 9, "valve": 3}}
+    whole = stopped_at_every_other_step(tmp_path, chosen, view, ["arcface"], monkeypatch, **given)
+    assert [entry["phase"] for entry in whole["log"]] == ["train", "train", "again", "again"]
+    told = view.labels.classes().told
+    assert set(told) == set(view.clips.path[view.clips.machine == "valve"].tolist())
+    assert {name.rpartition(" cluster ")[2] for name in told.values()} == {"1", "2", "3"}
+    assert len(whole["weights"]["arcface.weight"]) == 2 + 3  # fan's two speeds, and the clusters
 
 
 def checkpoints_on_the_way(folder: Path, chosen: Method, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:

@@ -211,7 +211,7 @@ def train_all(
     folder: Path, chosen: Method, data: View | None = None, seed: int = 0, **others: Any
 ) -> dict[str, Tensor]:
     options: dict[str, Any] = {"fingerprint": "f", "seed": seed, "device": CPU, "title": "train", "ui": Ui()}
-    options["find_weights"] = none_published
+    options |= {"find_weights": none_published, "labels": LabelSets({})}
     return train(chosen, data or view(), folder, **options | others).weights
 
 

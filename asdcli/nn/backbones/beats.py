@@ -29,6 +29,7 @@ class Beats(PatchTransformer):
             `{"cfg": ..., "model": ...}` of the same network.
         pool: a clip's vector is the `mean` of its tokens or their attentive `statistics` (trained with the task; twice
             the size); or `tokens`, none of both.
+        embedding: size of a clip's vector after a linear layer (trained with the task); 0 for the pooled one as it is.
         layer: the layer whose tokens are used, 1 to `depth`; left out, the last.
         depth, width, heads, hidden: layers, channels, attention heads, units of the feed-forward layers.
         patch_width: channels of the patches before they are projected to `width`.
@@ -36,8 +37,8 @@ class Beats(PatchTransformer):
         buckets, max_distance: of the relative position bias, see `relative_bucket`.
         dropout, attention_dropout, layer_drop: as in pre-training; only while it is trained.
         mask_frames, mask_bands, mask_probability: what is hidden of the spectrogram in training (`SpectrogramMasks`).
-        lora: `q+v+out` trains LoRA of `lora_rank` and `lora_alpha` on these three layers of every attention, and the
-            pooling; the rest is frozen.
+        lora: `q+v+out` trains LoRA of `lora_rank` and `lora_alpha` on these three layers of every attention, and what
+            comes after the blocks; the rest is frozen.
         recompute: less memory in training for a second forward pass.
     """
 
@@ -50,6 +51,7 @@ class Beats(PatchTransformer):
         *,
         weights: str = "random",
         pool: Literal["mean", "statistics", "tokens"] = "mean",
+        embedding: int = 0,
         layer: int | None = None,
         depth: int = 12,
         width: int = 768,
@@ -78,6 +80,7 @@ class Beats(PatchTransformer):
             heads=heads,
             weights=weights,
             pool=pool,
+            embedding=embedding,
             layer=layer,
             layer_drop=layer_drop,
             masks=(mask_frames, mask_bands, mask_probability),

@@ -29,12 +29,14 @@ class Eat(PatchTransformer):
             `.safetensors` as on Hugging Face, or `{"model": ...}` as fairseq saves it if it holds no code.
         pool: a clip's vector is `cls`, the token [CLS], or of the patches their `mean` or their attentive `statistics`
             (trained with the task; twice the size); or `tokens`: all patches, none of both.
+        embedding: size of a clip's vector after a linear layer (trained with the task); 0 for the pooled one as it is.
         layer: the block whose tokens are used, 1 to `depth`; left out, the last.
         depth, width, heads, hidden: blocks, channels, attention heads, units of the feed-forward layers.
         target_frames: frames of a clip, a multiple of 16.
         mask_frames, mask_bands, mask_probability: what is hidden of the spectrogram in training (`SpectrogramMasks`).
-        lora: trains LoRA of `lora_rank` and `lora_alpha` in every attention, and the pooling; the rest is frozen. On
-            queries, values and output projection, `q+v+proj`, or on keys as well with one A for all three, `qkv+proj`.
+        lora: trains LoRA of `lora_rank` and `lora_alpha` in every attention, and what comes after the blocks; the rest
+            is frozen. On queries, values and output projection, `q+v+proj`, or on keys as well with one A for all
+            three, `qkv+proj`.
         lora_input: with LoRA, patch embedding, [CLS] and their norm are trained, too.
         recompute: less memory in training for a second forward pass.
     """
@@ -48,6 +50,7 @@ class Eat(PatchTransformer):
         *,
         weights: str = "random",
         pool: Literal["mean", "cls", "statistics", "tokens"] = "mean",
+        embedding: int = 0,
         layer: int | None = None,
         depth: int = 12,
         width: int = 768,
@@ -70,6 +73,7 @@ class Eat(PatchTransformer):
             heads=heads,
             weights=weights,
             pool="tokens" if pool == "cls" else pool,
+            embedding=embedding,
             layer=layer,
             layer_drop=0.0,
             masks=(mask_frames, mask_bands, mask_probability),
@@ -113,7 +117,7 @@ class Eat(PatchTransformer):
     def forward(self, waveform: Tensor) -> Tensor:
         """`[batch, samples]` to `[batch, embedding_size]`, or `[batch, patches, width]` with `pool: tokens`."""
         x = self.tokens(waveform)
-        return x[:, 0] if self.cls else self.pooling(x[:, 1:])
+        return self.project(x[:, 0] if self.cls else self.pooling(x[:, 1:]))
 
     def published_state(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """Tensors named as on Hugging Face, or as fairseq has them under `model`.

@@ -39,6 +39,7 @@ class PatchTransformer(nn.Module):
         heads: int,
         weights: str,
         pool: str,
+        embedding: int,
         layer: int | None,
         layer_drop: float,
         masks: tuple[int, int, float],
@@ -51,24 +52,33 @@ class PatchTransformer(nn.Module):
             raise ValueError(f"depth is {depth}, width {width} and heads {heads}; the heads share the width evenly")
         if layer is not None and not 1 <= layer <= depth:
             raise ValueError(f"layer is {layer}; this network has layers 1 to {depth}")
+        if embedding < 0 or (embedding and pool == "tokens"):
+            raise ValueError(
+                f"embedding is {embedding}; it is the size of a clip's vector, 0 for the pooled one as it is"
+            )
         if not 0 <= layer_drop <= 1:
             raise ValueError(f"layer_drop is {layer_drop:g}; it is a probability, 0 to 1")
         self.weights, self.pool, self.layer_drop, self.recompute = weights, pool, layer_drop, recompute
         self._layers_run = layer or depth
         self.masks = SpectrogramMasks(*masks)
         self.pooling = POOLINGS[pool](width)
-        self.embedding_size = int(self.pooling.size)  # type: ignore[arg-type]
+        pooled = int(self.pooling.size)  # type: ignore[arg-type]
+        self.project = nn.Linear(pooled, embedding) if embedding else nn.Identity()
+        self.embedding_size = embedding or pooled
 
     def adapt(self, targets: list[Target], rank: int, alpha: float) -> None:
-        """LoRA on the targets; beside it the pooling alone is trained. To be called when all layers are there."""
+        """LoRA on the targets; beside it what comes after the blocks alone is trained. To be called when all layers are
+        there.
+        """
         add_lora(self, targets, rank, alpha)
         self.pooling.requires_grad_(True)
+        self.project.requires_grad_(True)
 
     # --- forward --------------------------------------------------------------------------------------------------
 
     def forward(self, waveform: Tensor) -> Tensor:
         """`[batch, samples]` to `[batch, embedding_size]`, or `[batch, tokens, width]` with `pool: tokens`."""
-        return self.pooling(self.tokens(waveform))
+        return self.project(self.pooling(self.tokens(waveform)))
 
     def tokens(self, waveform: Tensor) -> Tensor:
         """Waveforms `[batch, samples]`, full scale 1, 16 kHz, to `[batch, tokens, width]` of the chosen layer."""
@@ -104,7 +114,8 @@ class PatchTransformer(nn.Module):
         return cls.published if weights == cls.published else ""
 
     def load_pretrained(self, find: FindWeights) -> None:
-        """Put the weights that the recipe names in place; pooling and LoRA, which no file has, stay as they start.
+        """Put the weights that the recipe names in place; what no file has, LoRA and what comes after the blocks, stays
+        as it starts.
 
         Raises:
             UserError: the file is missing, cannot be read safely, or differs from this network in names, shapes or
@@ -122,11 +133,11 @@ class PatchTransformer(nn.Module):
         self.load_state_dict(found, strict=False)
 
     def encoder_state(self) -> dict[str, Tensor]:
-        """What a published file has to hold: the state without pooling and LoRA."""
+        """What a published file has to hold: the state without LoRA and what comes after the blocks."""
         return {
             name: value
             for name, value in self.state_dict().items()
-            if not name.startswith("pooling.") and not name.endswith((".lora_a", ".lora_b"))
+            if not name.startswith(("pooling.", "project.")) and not name.endswith((".lora_a", ".lora_b"))
         }
 
     def published_state(self, content: Mapping[str, Any]) -> dict[str, Any]:

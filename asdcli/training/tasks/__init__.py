@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from asdcli.training.tasks.arcface import ArcFaceClassification
+from asdcli.training.tasks.branch_arcface import BranchArcFace
 from asdcli.training.tasks.frozen import Frozen
 from asdcli.training.tasks.layer_features import LayerFeatures
 from asdcli.training.tasks.machine_conditions import MachineConditions
@@ -17,6 +18,7 @@ from asdcli.training.tasks.vicreg_mixup import VicRegMixup
 TASKS: dict[str, Callable[..., Any]] = {
     "reconstruction": Reconstruction,
     "arcface": ArcFaceClassification,
+    "branch_arcface": BranchArcFace,
     "softmax": SoftmaxClassification,
     "layer_features": LayerFeatures,
     "frozen": Frozen,

@@ -43,6 +43,23 @@ def test_a_vector_has_the_size_it_is_said_to_have(kind: type[PatchTransformer]) 
 
 
 @BOTH
+def test_a_vector_may_go_through_a_linear_layer_that_is_trained(kind: type[PatchTransformer]) -> None:
+    lora = {Beats: "q+v+out", Eat: "q+v+proj"}[kind]
+    model = network(kind, pool="statistics", embedding=7, lora=lora)
+    assert model(sound()).shape == (2, model.embedding_size) == (2, 7)
+    trained = {
+        name.partition(".")[0]
+        for name, value in model.named_parameters()
+        if "lora_" not in name and value.requires_grad
+    }
+    assert trained == {"pooling", "project"}
+    assert not any(name.startswith("project.") for name in model.encoder_state())
+    for options in ({"pool": "tokens", "embedding": 7}, {"embedding": -1}):
+        with pytest.raises(ValueError, match="embedding is"):
+            network(kind, **options)
+
+
+@BOTH
 def test_nothing_is_read_where_weights_are_random(kind: type[PatchTransformer]) -> None:
     model = network(kind)
     before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -14,6 +14,7 @@ from asdcli.errors import UserError
 from asdcli.nn.backbones.cnn_layers import CnnLayers
 from asdcli.nn.backbones.dense_autoencoder import DenseAutoencoder
 from asdcli.nn.backbones.mobilefacenet import MobileFaceNet
+from asdcli.nn.branches import Branches
 from asdcli.recipe.components import Component, build
 from asdcli.training.augments.mixup import Mixup
 from asdcli.training.seeds import generator
@@ -39,10 +40,16 @@ def registered(name: str, seed: int = 0) -> Task:
     model: nn.Module = DenseAutoencoder(view.input_shape, hidden=8, layers=1)
     if name == "layer_features":
         model = CnnLayers(view.input_shape)
+    elif name == "branch_arcface":
+        model = Branches({branch: small_network(view) for branch in ("one", "other")})
     elif name != "reconstruction":
-        model = MobileFaceNet(view.input_shape, stem=4, stages=[(2, 4, 1, 2)], head=8, embedding=4)
+        model = small_network(view)
     task: Task = build(TASKS, "task", Component(name=name), model, view)
     return task
+
+
+def small_network(view: View) -> nn.Module:
+    return MobileFaceNet(view.input_shape, stem=4, stages=[(2, 4, 1, 2)], head=8, embedding=4)
 
 
 def batch_of(name: str) -> Batch:
