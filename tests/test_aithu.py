@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from asdcli.errors import UserError
 from asdcli.nn.backbones import BACKBONES
 from asdcli.nn.lora import base_of
-from asdcli.recipe.components import build
+from asdcli.recipe.components import Component, build
 from asdcli.recipe.loading import RECIPES, load_recipe
 from asdcli.recipe.schema import Method
 from asdcli.stages import embed
@@ -121,18 +121,24 @@ def run_folder(selection: Selection) -> Path:
     return find_run(selection, selection.members[0], "all").folder
 
 
-@pytest.fixture
-def started(tmp_path: Path) -> tuple[Path, Path]:
-    """The recipe with weights of a file in place of random ones, and the file: BEATs as published, but small."""
-    small = settings("beats_full", profile="smoke").model.model_copy(update={"branches": {}})
+def small_beats(file: Path, **options: Any) -> None:
+    """A file as BEATs is published, of the smoke profile's small network."""
+    model = settings("beats_full", profile="smoke").model
     torch.manual_seed(5)
-    network = build(BACKBONES, "model", small, (32_000,))
-    state = dict(network.encoder_state())
+    state = build(
+        BACKBONES, "model", Component.model_validate({"name": "beats", **model.params, **options}), (32_000,)
+    ).encoder_state()
     table = state.pop("encoder.relative_attention_bias.weight")
     for layer in range(2):
         state[f"encoder.layers.{layer}.self_attn.relative_attention_bias.weight"] = table.clone()
-    file = tmp_path / "small.pt"
     torch.save({"cfg": {}, "model": state}, file)
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> tuple[Path, Path]:
+    """The recipe with weights of a file in place of random ones, and the file."""
+    file = tmp_path / "small.pt"
+    small_beats(file)
     recipe = Path(shutil.copytree(RECIPES / "aithu_2024", tmp_path / "mine"))
     path = recipe / "recipe.yaml"
     assert "&small {weights: random," in path.read_text()

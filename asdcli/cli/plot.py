@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
     example = "Example: `asd plot map SynFan/test/section_00_source_test_anomaly_0000_spd_25.wav --recipe padim`"
     group.command("map", epilog=example)(anomaly_map)
     group.command("curves", epilog="Example: `asd plot curves --recipe dense_ae --machine SynFan`")(curves)
+    group.command("clusters", epilog="Example: `asd plot clusters --recipe aithu_2024 --member beats_pse`")(clusters)
     app.add_typer(group, name="plot")
 
 
@@ -111,6 +113,74 @@ def curves(
         return
     rows = [(each.title, str(len(each.epochs)), _last(each)) for each in found]
     output.table(f"{selection.label} on {selection.edition.name}", ("training", "epochs", "last epoch"), rows)
+    for place in places:
+        output.text(str(place))
+
+
+class ProjectionName(StrEnum):
+    pca = "pca"
+    umap = "umap"
+
+
+def clusters(
+    context: typer.Context,
+    recipe: options.Recipe = None,
+    data: options.Data = None,
+    machine: options.Machine = None,
+    member: options.Member = None,
+    set_name: options.Set = options.SetName.all,
+    seed: options.Seed = 0,
+    device: options.DeviceOption = options.Device.auto,
+    profile: options.Profile = None,
+    projection: Annotated[
+        ProjectionName, typer.Option(help="How clips get into the plane; umap needs asdcli[plots].")
+    ] = ProjectionName.pca,
+    folder: Folder = None,
+) -> None:
+    """Show each machine's clips by the classes that were learnt of them: attributes, sections, or clusters.
+
+    Trains and embeds first what is missing.
+    """
+    from asdcli.cli.figures.cluster_map import draw
+    from asdcli.stages import cluster_map as stage
+    from asdcli.workspace.files import write_atomic
+
+    output: Output = context.obj
+    selection = options.selection_of(
+        output,
+        recipe=recipe,
+        data=data,
+        machines=machine,
+        members=member,
+        set_name=set_name,
+        seed=seed,
+        device=device,
+        profile=profile,
+    )
+    found = stage.run(selection, projection.value)
+    places = [
+        (folder or _folder(selection, each.member)) / f"clusters_{each.member}_{each.machine}.png" for each in found
+    ]
+    for each, place in zip(found, places, strict=True):
+        write_atomic(place, draw(each))
+    figures = [
+        {
+            "member": each.member,
+            "machine": each.machine,
+            "classes": {name: int((each.classes == name).sum()) for name in each.names},
+            "silhouette": each.silhouette,
+            "figure": str(place),
+        }
+        for each, place in zip(found, places, strict=True)
+    ]
+    if output.json({"edition": selection.edition.name, "recipe": selection.label, "clusters": figures}):
+        return
+    rows = [
+        (each.member, each.machine, str(len(each.names)), "" if each.silhouette is None else f"{each.silhouette:.3f}")
+        for each in found
+    ]
+    title = f"{selection.label} on {selection.edition.name}"
+    output.table(title, ("member", "machine", "classes", "mean silhouette"), rows)
     for place in places:
         output.text(str(place))
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from asdcli.training.tasks.task import Task
 
 EMBEDDING = 2  # to be raised when this stage makes other embeddings of the same weights than before
+EMBEDS = ("front", "view", "model", "task")  # kinds of components whose code makes embeddings
 BLOCK = 256  # clips whose examples lie on the device at once
 
 
@@ -106,10 +107,52 @@ class _Embedding:
 
         def make() -> None:
             warn_of_damage(selection.ui, Made(folder), made_from)
-            self._embed(machine, folder, made_from)
+            like = self._like(machine)
+            files = [f"{name}.npz" for name in selection.sets_of(machine)]
+            if (twin := self._twin(machine, like, files)) is None:
+                self._embed(machine, folder)
+            else:
+                selection.ui.say(f"embed {run.member} {machine}: as in {twin}, which is copied")
+                for name in files:
+                    write_atomic(folder / name, (twin / name).read_bytes())
+            Made(folder).write(made_from, files, run=run.folder.name, like=like)
 
         fresh = selection.workspace.bring_up_to_date(folder, lambda: Made(folder).is_fresh(made_from), make)
         return Done(f"{run.member} {machine}", str(folder), fresh)
+
+    def _like(self, machine: str) -> str:
+        """What the embeddings of a network that nothing has been trained of are made from; empty for any other.
+
+        Whoever asks for the same network, of the same clips, gets the same, whatever the recipe, its classes and its
+        detectors are.
+        """
+        selection, run = self.selection, self.run
+        traits = selection.traits(run.method)
+        if not traits.untouched:
+            return ""
+        return digest(
+            {
+                "network": traits.settings["model"],
+                "channel": run.method.channel,
+                "code": {kind: code for kind, code in traits.code.items() if kind.split()[0] in EMBEDS},
+                "weights": run.started_from,
+                "seed": selection.seed if "random" in run.started_from.split() else None,
+                "frontend": traits.frontend,
+                "view": traits.view,
+                "stores": open_stores(selection, machine).fingerprint,
+                "numbers": {"embedding": EMBEDDING},
+            }
+        )
+
+    def _twin(self, machine: str, like: str, files: list[str]) -> Path | None:
+        """A folder of embeddings that were made alike and are as they were written."""
+        workspace, edition = self.selection.workspace, self.selection.edition.name
+        folders = workspace.all_embeddings(edition, machine) if like else ()
+        for made in map(Made, folders):
+            entry = made.read().get("all", {})
+            if entry.get("like") == like and entry["files"] == files and not made.damaged(entry["fingerprint"]):
+                return made.folder
+        return None
 
     @cached_property
     def _data(self) -> ClipData:
@@ -121,7 +164,7 @@ class _Embedding:
         first = training.make_view(self.selection, self.run.method, self._data, np.arange(1))
         return training.load_task(self.selection, self.run, first)
 
-    def _embed(self, machine: str, folder: Path, made_from: str) -> None:
+    def _embed(self, machine: str, folder: Path) -> None:
         from asdcli.training.embedding import embedded_parts, joined
 
         selection, run, data = self.selection, self.run, self._data
@@ -138,7 +181,6 @@ class _Embedding:
                         done += count
                         progress.show(done)
             _save(folder / f"{set_name}.npz", data.clips.select(rows), joined(parts))
-        Made(folder).write(made_from, [f"{name}.npz" for name in sets], run=run.folder.name)
 
 
 def _save(path: Path, clips: ClipTable, arrays: dict[str, np.ndarray]) -> None:

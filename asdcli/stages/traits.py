@@ -37,8 +37,9 @@ class Traits:
     """A method that was checked, as plain data.
 
     settings: what the recipe says of training. code: of what trains, by component. starts: of each network what it
-    starts from, as `describe.starts` says. frontend, view: with every default written out. detectors: of
-    each its code, with that of the threshold, and whether it asks for the classes of clips.
+    starts from, as `describe.starts` says. frontend, view: with every default written out.
+    untouched: whether embeddings are those of a network as it starts. detectors: of each its code, with that of the
+    threshold, and whether it asks for the classes of clips.
     """
 
     settings: dict[str, Any]
@@ -47,6 +48,7 @@ class Traits:
     frontend: dict[str, Any]
     view: dict[str, Any]
     needs_features: bool
+    untouched: bool
     detectors: dict[str, dict[str, Any]]
 
 
@@ -109,6 +111,7 @@ def _traits(method: Method) -> Traits:
         frontend=described(method.frontend),
         view=check(VIEWS, "view", method.view),
         needs_features=bool(view.needs_features),
+        untouched=_untouched(method),
         detectors={
             name: {
                 "code": [code_digest(DETECTORS, detector), threshold],
@@ -117,6 +120,17 @@ def _traits(method: Method) -> Traits:
             for name, detector in method.detectors.items()
         },
     )
+
+
+def _untouched(method: Method) -> bool:
+    from asdcli.training.tasks import TASKS
+    from asdcli.training.tasks.frozen import Frozen
+
+    (*_, last) = method.phases.values()
+    task: Any = lookup(TASKS, "task", last.task)
+    if len(method.phases) > 1 or not isinstance(task, type) or not issubclass(task, Frozen):
+        return False
+    return not task.learns_from_whole_clips(**check(TASKS, "task", last.task))
 
 
 def _settings(method: Method, view: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from glob import escape
 from pathlib import Path
 
 from asdcli.errors import UserError, shown
@@ -64,6 +65,11 @@ class Workspace:
 
     def embeddings(self, recipe: str, edition: str, member: str, machine: str, seed: int) -> Path:
         return self._at("embeddings", recipe, edition, member, machine, f"seed_{seed}")
+
+    def all_embeddings(self, edition: str, machine: str) -> list[Path]:
+        """The folders of a machine's embeddings, of every recipe, member and seed."""
+        edition, machine = escape(edition), escape(machine)
+        return sorted((self.root / "embeddings").glob(f"*/{edition}/*/{machine}/seed_*"))
 
     def scores(self, recipe: str, edition: str, member: str, detector: str, seed: int) -> Path:
         return self._at("scores", recipe, edition, member, detector, f"seed_{seed}")

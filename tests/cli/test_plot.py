@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,23 @@ def test_a_watched_training_has_a_second_panel(tmp_path: Path) -> None:
             imread(io.BytesIO(draw_curves(Curves(name, "fan", [record, {**record, "phase": "two"}])))).shape[0]
         )
     assert heights[1] > heights[0]
+
+
+# --- clusters ---------------------------------------------------------------------------------------------------------
+
+
+def test_clips_by_the_classes_that_were_learnt_of_them(tree: Path) -> None:
+    chosen = ("--root", tree, "--recipe", "frozen_encoder", "--profile", "smoke", "--member", "random", "--quiet")
+    document = json.loads(invoke("plot", "clusters", *chosen, "--machine", "SynFan", "--json"))
+    (found,) = document["clusters"]
+    (figure,) = (tree / "plots" / "frozen_encoder@smoke" / "demo" / "random" / "seed_0").iterdir()
+    assert figure == Path(found["figure"])
+    assert figure.read_bytes().startswith(PNG)
+    clips = list((tree / "data" / "demo" / "dev_data" / "raw" / "SynFan" / "train").glob("*.wav"))
+    assert sum(found["classes"].values()) == len(clips)
+    assert all(name.startswith("SynFan ") for name in found["classes"])
+    assert -1 <= found["silhouette"] <= 1
+    if find_spec("umap") is None:
+        with pytest.raises(UserError, match="UMAP is not installed") as caught:
+            invoke("plot", "clusters", *chosen, "--projection", "umap")
+        assert "asdcli[plots]" in caught.value.hint

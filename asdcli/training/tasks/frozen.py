@@ -22,7 +22,7 @@ class Frozen(Task):
 
     def __init__(self, model: nn.Module, view: View) -> None:
         super().__init__()
-        self.model = model
+        self.model = model.requires_grad_(False)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         raise UserError(
