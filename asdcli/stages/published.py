@@ -54,7 +54,12 @@ def compare(recipe: Recipe, edition: Edition, results: list[Result]) -> list[Com
 
 
 def _names(recipe: Recipe, system: str) -> set[str]:
-    """What a system of the recipe is called in results: its ensemble, or the single detector it is made of."""
+    """What a system of the recipe is called in results: its ensemble, or the single detector it is made of; of a member
+    its only detector.
+    """
+    if system in recipe.header.members and system not in recipe.header.systems:
+        detectors = recipe.resolve(member=system).detectors
+        return {f"{system}/{name}" for name in detectors} if len(detectors) == 1 else set()
     weights = recipe.header.systems[system].weights if system in recipe.header.systems else {}
     single = set(weights) if len(weights) == 1 else set()
     return single | {f"ensemble {recipe.name}.{system}", f"ensemble {recipe.name}.{system} (oracle on dev)"}
