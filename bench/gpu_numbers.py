@@ -20,6 +20,7 @@ from asdcli.audio.frontends import FRONTENDS
 from asdcli.detection.bank import Bank, Embeddings, take
 from asdcli.detection.detectors import DETECTORS
 from asdcli.nn.backbones import BACKBONES
+from asdcli.nn.branches import Branches
 from asdcli.recipe.components import Component, build
 from asdcli.recipe.loading import load_recipe, recipe_names
 from asdcli.recipe.schema import Method
@@ -188,7 +189,8 @@ def _loss(name: str, params: dict[str, Any], setting: Setting) -> list[Row]:
         return [{"loss": title, "of the": "nothing to train", "verdict": "ok"}]
     torch.manual_seed(0)
     view = SimpleNamespace(labels=ViewLabels(SETS, {label: torch.empty(0) for label in SETS}))
-    task: Task = build(TASKS, "task", Component.model_validate({"name": name, **params}), OneLayer(), view)
+    model = Branches({"one": OneLayer(), "other": OneLayer()}) if name == "branch_arcface" else OneLayer()
+    task: Task = build(TASKS, "task", Component.model_validate({"name": name, **params}), model, view)
     exact = _value_and_gradients(task, CPU, torch.float64)
     rows = []
     for dtype in (torch.float32, torch.bfloat16):

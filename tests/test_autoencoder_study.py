@@ -109,6 +109,7 @@ def train_on_hums(folder: Path, method: Method, **changes: Any) -> Trained:
         title="train",
         ui=Ui(),
         find_weights=none_published,
+        labels=data.labels,
     )
 
 

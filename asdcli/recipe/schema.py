@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from asdcli.recipe.components import Checked, Component
 from asdcli.recipe.yamlfile import Sourced
@@ -127,6 +136,12 @@ class Network(Component):
             raise ValueError(f"{next(iter(self.model_extra))} belongs to one of the branches")
         return self
 
+    @model_serializer(mode="wrap")
+    def _one_of_both(self, plainly: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = plainly(self)
+        del document["name" if self.branches else "branches"]
+        return document
+
 
 LATER = {"start", "cluster"}  # keys of a phase that are left out of fingerprints where they say nothing
 
@@ -167,8 +182,6 @@ class Method(Strict):
     def training(self) -> dict[str, Any]:
         """The part that decides the weights, for fingerprints; `clusters` decides with those of the other machines."""
         document = self.model_dump(mode="json", exclude={"detectors", "threshold", "watch_clips", "clusters"})
-        if not self.model.branches:
-            del document["model"]["branches"]
         for name, phase in self.phases.items():
             for key in LATER - phase.model_dump(exclude_defaults=True).keys():
                 del document["phases"][name][key]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from asdcli.errors import UserError
-from asdcli.recipe.components import Component
 from asdcli.recipe.loading import RECIPES, Recipe, load_recipe
+from asdcli.recipe.schema import Network
 from asdcli.stages.describe import check_components, count_macs, count_parameters
 
 ODDS = "\ndetectors:\n  odds: {name: class_log_odds}\n"
@@ -62,7 +62,7 @@ def test_attention_counts_too() -> None:
     method = load_recipe("frozen_encoder").resolve(member="random_eat", profile="smoke")
 
     def macs(depth: int) -> int:
-        model = Component.model_validate({**method.model.model_dump(), "depth": depth})
+        model = Network.model_validate({**method.model.model_dump(), "depth": depth})
         return count_macs(method.model_copy(update={"model": model})) or 0
 
     width, hidden, tokens = 48, 96, 513
