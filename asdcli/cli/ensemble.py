@@ -79,7 +79,7 @@ def ensemble(
     member: options.Member = None,
     set_name: options.Set = options.SetName.all,
     seed: options.Seed = 0,
-    device: options.DeviceOption = options.Device.auto,
+    device: options.Device = options.AUTO,
     profile: options.Profile = None,
 ) -> None:
     """Fuse the scores of several systems into the challenge's score and decision files.

@@ -51,7 +51,7 @@ def evaluate(
         bool, typer.Option("--against-published", help="Beside it, the numbers the recipe's paper printed.")
     ] = False,
     seed: options.Seeds = options.FIRST_SEED,
-    device: options.DeviceOption = options.Device.auto,
+    device: options.Device = options.AUTO,
     profile: options.Profile = None,
 ) -> None:
     """Compute the official numbers of score files, whoever made them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,12 +21,6 @@ class SetName(StrEnum):
     dev = "dev"
     eval = "eval"
     all = "all"
-
-
-class Device(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
 
 
 Recipe = Annotated[
@@ -67,7 +62,35 @@ Truth = Annotated[
 Seed = Annotated[int, typer.Option(help="Seed of the run.", min=0)]
 Seeds = Annotated[list[int], typer.Option("--seed", help="Seed of the run; may be repeated.", min=0)]
 FIRST_SEED = [0]
-DeviceOption = Annotated[Device, typer.Option("--device", help="auto takes the GPU if there is one.")]
+
+
+def _device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        raise typer.BadParameter(f"'{value}' is not one of 'auto', 'cpu', 'cuda', 'cuda:1'.")
+    return value
+
+
+def _devices(value: str) -> str:
+    several = value.split(",")
+    if len(several) > 1 and not all(re.fullmatch(r"cuda:\d+", one) for one in several):
+        raise typer.BadParameter(f"'{value}': several devices are GPUs by number, such as cuda:0,cuda:1.")
+    return ",".join(map(_device, several))
+
+
+AUTO = "auto"
+Device = Annotated[
+    str,
+    typer.Option("--device", metavar="auto|cpu|cuda|cuda:N", callback=_device, help="auto: the GPU if there is one."),
+]
+Devices = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda|cuda:N,...",
+        callback=_devices,
+        help="auto: the GPU if there is one. Several, such as cuda:0,cuda:1, are taken by turns.",
+    ),
+]
 Profile = Annotated[
     str | None,
     typer.Option(

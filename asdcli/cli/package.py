@@ -54,7 +54,7 @@ def package_submission(
     recipe: options.Recipe = None,
     data: options.Data = None,
     seed: options.Seed = 0,
-    device: options.DeviceOption = options.Device.auto,
+    device: options.Device = options.AUTO,
     profile: options.Profile = None,
 ) -> None:
     """Make the challenge's submission package and check it, or check any package.

@@ -48,7 +48,7 @@ def anomaly_map(
     ] = None,
     set_name: options.Set = options.SetName.all,
     seed: options.Seed = 0,
-    device: options.DeviceOption = options.Device.auto,
+    device: options.Device = options.AUTO,
     profile: options.Profile = None,
     folder: Folder = None,
 ) -> None:
@@ -130,7 +130,7 @@ def clusters(
     member: options.Member = None,
     set_name: options.Set = options.SetName.all,
     seed: options.Seed = 0,
-    device: options.DeviceOption = options.Device.auto,
+    device: options.Device = options.AUTO,
     profile: options.Profile = None,
     projection: Annotated[
         ProjectionName, typer.Option(help="How clips get into the plane; umap needs asdcli[plots].")

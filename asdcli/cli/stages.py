@@ -1,4 +1,4 @@
-"""`asd features`, `train`, `embed`, `score`: four stages with the same choices, which differ in how far they go."""
+"""`asd features`, `embed`, `score`: three stages with the same choices, which differ in how far they go."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ from collections.abc import Callable
 
 import typer
 
-from asdcli.cli import options
+from asdcli.cli import options, train
 
 HELP = {
     "features": """Decode the clips once and compute the recipe's features.
 
     Packs the clips of each machine into the store and caches the front end's features beside it. Does only what is
     missing or stale.
-    """,
-    "train": """Train the members of a recipe.
-
-    Goes on where a killed run stopped; a network that is up to date is not trained again. Prepares stores and features
-    first where they are missing.
     """,
     "embed": """Compute one embedding per clip with the trained networks.
 
@@ -32,7 +27,10 @@ HELP = {
 
 
 def register(app: typer.Typer) -> None:
+    """With `train` in its place among them."""
     for stage, text in HELP.items():
+        if stage == "embed":
+            train.register(app)
         example = f"Example: `asd {stage} --recipe baseline_ae --data demo --machine SynFan`"
         app.command(stage, help=text, epilog=example)(_command(stage))
 
@@ -46,7 +44,7 @@ def _command(stage: str) -> Callable[..., None]:
         member: options.Member = None,
         set_name: options.Set = options.SetName.all,
         seed: options.Seeds = options.FIRST_SEED,
-        device: options.DeviceOption = options.Device.auto,
+        device: options.Device = options.AUTO,
         profile: options.Profile = None,
     ) -> None:
         options.run_stage(

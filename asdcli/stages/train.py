@@ -18,6 +18,7 @@ from asdcli.stages.runs import Run, find_run
 from asdcli.stages.selection import Done, Selection, warn_of_damage
 from asdcli.training import CHECKPOINT
 from asdcli.training.labels import CLASS, LabelSets
+from asdcli.ui import Ui
 from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made
 
@@ -43,32 +44,53 @@ class TrainingError(WorkError):
         self.exit_code = UserError.exit_code if bad_input else WorkError.exit_code
 
 
+class Outcome:
+    """What became of some trainings, one after another: those that are done, and those that failed."""
+
+    def __init__(self, ui: Ui) -> None:
+        self.done: list[Done] = []
+        self._ui, self._failed, self._wrong = ui, dict[str, list[str]](), list[AsdError]()
+
+    def fail(self, member: str, group: str, error: AsdError) -> None:
+        if str(error) not in map(str, self._wrong):  # what is wrong for all machines is said once
+            self._ui.warn(f"{member} {group}: {error} {error.hint}")
+        self._failed.setdefault(member, []).append(group)
+        self._wrong.append(error)
+
+    def result(self) -> list[Done]:
+        """Those that are done, if that is all of them. Raises the error of all, or a TrainingError for some."""
+        if not self.done and len({str(error) for error in self._wrong}) == 1:
+            raise self._wrong[0]
+        if self._failed:
+            names = ", ".join(f"{member} ({', '.join(groups)})" for member, groups in self._failed.items())
+            members = dict.fromkeys(done.what.partition(" ")[0] for done in self.done)
+            raise TrainingError(
+                f"Training failed for {names}.",
+                tuple(member for member in members if member not in self._failed),
+                any(isinstance(error, UserError) for error in self._wrong),
+            )
+        return self.done
+
+
 def run(selection: Selection) -> list[Done]:
     """Train what is missing or stale; returns one entry per member and group of machines.
 
     A training that fails does not stop the others; at the end a TrainingError names those that failed. What stops all
     of them is raised as it is.
     """
-    done: list[Done] = []
-    failed: dict[str, list[str]] = {}
-    wrong: list[AsdError] = []
+    outcome = Outcome(selection.ui)
     for member in selection.members:
         for group in selection.groups(member):
             try:
-                done.append(_bring_up_to_date(selection, find_run(selection, member, group)))
+                outcome.done.append(_bring_up_to_date(selection, find_run(selection, member, group)))
             except AsdError as error:
-                if str(error) not in map(str, wrong):  # what is wrong for all machines is said once
-                    selection.ui.warn(f"{member} {group}: {error} {error.hint}")
-                failed.setdefault(member, []).append(group)
-                wrong.append(error)
-    if not done and len({str(error) for error in wrong}) == 1:
-        raise wrong[0]
-    if failed:
-        names = ", ".join(f"{member} ({', '.join(groups)})" for member, groups in failed.items())
-        others = tuple(member for member in selection.members if member not in failed)
-        bad_input = any(isinstance(error, UserError) for error in wrong)
-        raise TrainingError(f"Training failed for {names}.", others, bad_input)
-    return done
+                outcome.fail(member, group, error)
+    return outcome.result()
+
+
+def is_fresh(run: Run) -> bool:
+    """Whether a run is there and is what would be trained."""
+    return Made(run.folder).is_fresh(run.made_from)
 
 
 def _bring_up_to_date(selection: Selection, run: Run) -> Done:
@@ -76,7 +98,7 @@ def _bring_up_to_date(selection: Selection, run: Run) -> Done:
         _forget_damaged(selection, run)
         _train(selection, run)
 
-    fresh = selection.workspace.bring_up_to_date(run.folder, lambda: Made(run.folder).is_fresh(run.made_from), make)
+    fresh = selection.workspace.bring_up_to_date(run.folder, lambda: is_fresh(run), make)
     if (left := run.folder / CHECKPOINT).exists():
         left.unlink(missing_ok=True)
     return Done(run.title, str(run.folder), fresh)
@@ -165,6 +187,7 @@ def _train(selection: Selection, run: Run) -> None:
         checked=[WEIGHTS, LABELS],
         seed=selection.seed,
         device=device.type,
+        threads=torch.get_num_threads(),
         torch=torch.__version__,
         python=platform.python_version(),
         training_clips=len(view.clips),

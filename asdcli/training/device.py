@@ -10,13 +10,21 @@ from asdcli.errors import UserError
 
 
 def pick_device(choice: str) -> torch.device:
-    """`auto` takes the GPU when there is one; asking for `cuda` without one is an error that says why."""
+    """`auto` takes the GPU when there is one; asking for `cuda`, or for `cuda:1`, without it is an error that says why.
+
+    A GPU that is asked for by its number is torch's current one from then on.
+    """
     if choice == "cpu" or (choice == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
         why = "this torch is a CPU-only build" if torch.version.cuda is None else "torch sees no NVIDIA GPU"
-        raise UserError(f"--device cuda: {why}.", "asd doctor")
-    return torch.device("cuda")
+        raise UserError(f"--device {choice}: {why}.", "asd doctor")
+    device = torch.device("cuda" if choice == "auto" else choice)
+    if device.index is not None:
+        if device.index >= torch.cuda.device_count():
+            raise UserError(f"--device {choice}: torch sees {torch.cuda.device_count()}, from cuda:0 on.", "asd doctor")
+        torch.cuda.set_device(device)
+    return device
 
 
 def describe(device: torch.device) -> str:
