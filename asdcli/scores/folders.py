@@ -27,7 +27,8 @@ Values = tuple[list[str], np.ndarray]  # clip names, and one value for each
 class ScoreFolder:
     """One system's files: by set and unit, and the scores of its training clips by unit.
 
-    turned: machines and sections whose scores count with the opposite sign.
+    turned: machines and sections whose scores count with the opposite sign. gone: clips of the files that are read as
+    if they were not there.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ScoreFolder:
     decisions: dict[str, dict[Unit, Path]]
     train: dict[Unit, Path]
     turned: frozenset[tuple[str, str]] = frozenset()
+    gone: frozenset[tuple[Unit, str]] = frozenset()
 
     @property
     def family(self) -> Path:
@@ -71,14 +73,19 @@ class ScoreFolder:
         return {unit: self._values(unit, path) for unit, path in self.scores.get(set_name, {}).items()}
 
     def read_decisions(self, set_name: str) -> dict[Unit, Values]:
-        return {unit: read_values(path) for unit, path in self.decisions.get(set_name, {}).items()}
+        return {unit: self._there(unit, path) for unit, path in self.decisions.get(set_name, {}).items()}
 
     def read_train(self) -> dict[Unit, Values]:
         return {unit: self._values(unit, path) for unit, path in self.train.items()}
 
     def _values(self, unit: Unit, path: Path) -> Values:
-        clips, scores = read_values(path)
+        clips, scores = self._there(unit, path)
         return clips, -scores if (unit.machine, unit.section) in self.turned else scores
+
+    def _there(self, unit: Unit, path: Path) -> Values:
+        clips, values = read_values(path)
+        rows = [row for row, clip in enumerate(clips) if (unit, clip) not in self.gone]
+        return ([clips[row] for row in rows], values[rows]) if len(rows) < len(clips) else (clips, values)
 
 
 def open_score_folder(workspace: Workspace, ui: Ui, path: Path, edition: Edition) -> ScoreFolder:

@@ -257,7 +257,7 @@ def _training_clips(aligned: Aligned) -> Counter[str]:
 
 def _content(folder: ScoreFolder) -> str:
     """A hash of every file that a fusion reads."""
-    hashed = hashlib.sha256(str(sorted(folder.turned)).encode() if folder.turned else b"")
+    hashed = hashlib.sha256("".join(str(sorted(part)) for part in (folder.turned, folder.gone) if part).encode())
     for files in (*folder.scores.values(), *folder.decisions.values(), folder.train):
         for path in files.values():
             hashed.update(path.name.encode() + path.read_bytes())

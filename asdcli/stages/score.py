@@ -48,9 +48,14 @@ def score_folder(selection: Selection, member: str, detector: str) -> Path:
 
 
 def _remove_others(selection: Selection, folder: Path, machine: str, files: list[str]) -> list[str]:
-    """Remove score files of sections that a machine no longer has; returns those of sets that were not worked on."""
+    """Remove score files of sections that a machine no longer has; returns those of sets that were not worked on, be
+    it that nobody asked for them, or that they are unplugged.
+    """
+    workspace, edition = selection.workspace, selection.edition.name
     before = Made(folder).read().get(machine, {}).get("files", [])
-    resting = [name for name in selection.workspace.sets(selection.edition.name) if name not in selection.sets]
+    unasked = [name for name in workspace.sets(edition) if name not in selection.sets]
+    resting = [name for name in unasked if (workspace.raw(edition, name) / machine).is_dir()]
+    resting += workspace.unplugged(edition)
     others = [name for name in before if name not in files]
     kept = [name for name in others if name.partition("/")[0] in resting and (folder / name).is_file()]
     _remove(selection, folder, [name for name in others if name not in kept])

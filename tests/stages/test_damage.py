@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +76,45 @@ def test_a_machine_and_a_section_that_left_the_data_leave_the_scores(asd, tree: 
     assert not any("SynBearing" in name or "SynFan_section_01" in name for name in names)
 
 
+def test_what_left_the_data_leaves_tables_fusions_and_packages_of_named_folders(asd, tree: Path) -> None:
+    asd("ensemble", "--root", tree, *CHOICE)
+    asd("ensemble", "--root", tree, *CHOICE, "-m", "SynBearing")
+    folders = sorted((tree / "scores").rglob("seed_0"))
+    fused = tree / "ensembles/baseline_ae@smoke/demo"
+    label = ("--label", "Ex_UNI_task2_1", "--author", "Erin Example <e@example.org>, Example University, Town")
+    asd("package-submission", "--root", tree, fused, *label, "--data", "demo")
+    raw = tree / "data/demo/dev_data/raw"
+    shutil.rmtree(raw / "SynBearing")
+    for path in (raw / "SynFan").rglob("section_01_*"):
+        path.unlink()
+    (raw / "SynFan/test/section_00_target_test_normal_0003_spd_1.wav").unlink()
+    done = asd("evaluate", "--root", tree, *folders, "--data", "demo", "--bootstrap", "0", "--json")
+    for system in json.loads(done.stdout)["results"]:
+        assert {name: list(found["sections"]) for name, found in system["machines"].items()} == {"SynFan": ["00"]}
+        assert system["clips"] == 15
+    for folder in folders:
+        assert (
+            f"Score files in {folder} are left out, since they are of what is no longer in the data: 2" in done.stderr
+        )
+        assert f"Clips in {folder} are left out, since they are of what is no longer in the data: 1" in done.stderr
+    done = asd("ensemble", "--root", tree, *folders, "--data", "demo", "--json")
+    out = Path(json.loads(done.stdout)["out"])
+    (file,) = (out / "dev").glob("anomaly_score_*.csv")
+    assert len(file.read_text().splitlines()) == 15
+    asd("package-submission", "--root", tree, fused, *label, "--data", "demo")
+    package = tree / "submissions/Ex_UNI_task2_1/Ex_UNI.zip"
+    with zipfile.ZipFile(package) as opened:
+        assert b"SynBearing" not in opened.read("task2/Ex_UNI_task2_1/Ex_UNI_task2_1.meta.yaml")
+    before = package.read_bytes()
+    (tree / "data/demo/eval_data/raw/SynPump/test/section_00_0001.wav").unlink()
+    done = asd("package-submission", "--root", tree, fused, *label, "--data", "demo", code=2)
+    assert f"{package} is still the package of before." in done.stderr
+    assert package.read_bytes() == before
+    gone = tree / "ensembles/baseline_ae@smoke.only-SynBearing/demo"
+    done = asd("evaluate", "--root", tree, gone, "--data", "demo", code=2)
+    assert f"{gone} holds scores of nothing that is in the data of demo now." in done.stderr
+
+
 def test_scores_of_a_set_that_is_not_worked_on_stay(asd, tree: Path) -> None:
     asd("score", "--root", tree, *CHOICE)
     before = tree_bytes(tree / "scores")
@@ -92,6 +133,39 @@ def test_an_unplugged_set_takes_nothing_away(asd, tree: Path) -> None:
     done = asd("score", "--root", tree, *CHOICE)
     assert f"demo (eval) is linked to {tree / 'disk'}, and that is not there now: left out." in done.stderr
     assert before == {name for name in tree_bytes(tree / "scores") if "SynPump" in name} != set()
+
+
+def own_in_both_sets(tree: Path) -> Path:
+    """A data set of one machine that has clips in both sets."""
+    for set_name in ("dev", "eval"):
+        raw = tree / f"data/own/{set_name}_data/raw"
+        shutil.copytree(tree / "data/demo/dev_data/raw/SynBearing", raw / "press")
+    return tree / "data/own"
+
+
+def test_scores_of_an_unplugged_set_stay_when_another_changes(asd, tree: Path) -> None:
+    data, choice = own_in_both_sets(tree), (*CHOICE[:4], "--data", "own", "--device", "cpu")
+    (data / "eval_data/raw").rename(tree / "disk")
+    (data / "eval_data/raw").symlink_to(tree / "disk")
+    asd("score", "--root", tree, *choice)
+    before = {name for name in tree_bytes(tree / "scores") if "/eval/" in name}
+    (tree / "disk").rename(tree / "elsewhere")
+    next((data / "dev_data/raw/press/test").iterdir()).unlink()
+    done = asd("score", "--root", tree, *choice)
+    assert "no longer in the data" not in done.stderr
+    assert before == {name for name in tree_bytes(tree / "scores") if "/eval/" in name} != set()
+
+
+def test_a_machine_that_left_one_set_leaves_its_scores_though_another_set_is_asked_for(asd, tree: Path) -> None:
+    data, choice = own_in_both_sets(tree), (*CHOICE[:4], "--data", "own", "--device", "cpu")
+    shutil.copytree(data / "eval_data/raw/press", data / "eval_data/raw/mill")
+    asd("score", "--root", tree, *choice)
+    shutil.rmtree(data / "eval_data/raw/press")
+    done = asd("score", "--root", tree, *choice, "--set", "dev")
+    assert "of what is no longer in the data: removed" in done.stderr
+    left = {name.rpartition("/")[2] for name in tree_bytes(tree / "scores") if "/eval/" in name}
+    assert left
+    assert not any("press" in name for name in left)
 
 
 def test_what_a_kill_left_goes_though_the_run_is_fresh(asd, tree: Path) -> None:

@@ -60,7 +60,8 @@ def write_package(
         errors = check_package(draft, edition, expected).errors
         if errors:
             lines = [f"{e.where.replace(draft.name, path.name)}: {e.told}" for e in errors]
-            raise UserError("The package would not be valid, so it was not written:\n  " + "\n  ".join(lines))
+            kept = f"{path} is still the package of before." if before else ""
+            raise UserError("The package would not be valid, so it was not written:\n  " + "\n  ".join(lines), kept)
     return path
 
 
