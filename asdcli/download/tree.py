@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable
@@ -13,7 +12,7 @@ from typing import Any
 from asdcli.challenge.editions.counts import set_of_part
 from asdcli.download.archives import DamagedError, Unpacked, below, unpack
 from asdcli.errors import UserError
-from asdcli.workspace.files import read_json, write_atomic
+from asdcli.workspace.files import flush_below, read_json, rename, write_atomic
 from asdcli.workspace.places import raw_folder
 
 
@@ -51,11 +50,12 @@ class Tree:
             _keep_foreign_files(self.raw(part) / machine, staged / "tree", unpacked.entries)
             note = {"entries": unpacked.entries, "files": unpacked.files, "size": unpacked.size, "zip": archive.name}
             (staged / "note.json").write_text(json.dumps({"part": part, "machine": machine, "note": note}))
+            flush_below(staged)
         except BaseException:
             shutil.rmtree(staged, ignore_errors=True)
             raise
         ready = staged.with_suffix(".ready")
-        os.replace(staged, ready)
+        rename(staged, ready)
         with self._lock:
             self._place(ready)
         return unpacked
@@ -85,16 +85,16 @@ class Tree:
         target = self.raw(part) / machine
         if (ready / "tree").exists() and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(ready / "tree", target)
+            rename(ready / "tree", target)
         for name in note["entries"]:
             if (ready / "tree" / name).exists():
                 if (target / name).is_dir():
-                    os.replace(target / name, ready / f"old-{name}")
-                os.replace(ready / "tree" / name, target / name)
+                    rename(target / name, ready / f"old-{name}")
+                rename(ready / "tree" / name, target / name)
         notes = {**self._notes(), f"{part}/{machine}": note}
         write_atomic(self._notes_file, json.dumps(notes, indent=1).encode())
         moved = ready.with_suffix(".moved.unpacking")  # a kill while it is removed must not leave half a staging
-        os.replace(ready, moved)
+        rename(ready, moved)
         shutil.rmtree(moved)
 
     def _notes(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from asdcli.download.part import Wanted
 from asdcli.download.records import read_record
 from asdcli.download.transport import Line, NotThereError
 from asdcli.errors import UserError, WorkError
+from asdcli.workspace.files import flush_below, rename
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,12 @@ def _unpack_source(source: Source, line: Line, archive: Path, folder: Path) -> N
 
 def _install(staged: Path, place: Path) -> None:
     """In one move where there is nothing yet, else file by file over what is there."""
+    flush_below(staged)
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(staged, place)
+        rename(staged, place)
         return
     for path in sorted(path for path in staged.rglob("*") if path.is_file()):
         target = place / path.relative_to(staged)
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(path, target)
+        rename(path, target)

@@ -24,6 +24,7 @@ from asdcli.ui import Ui
 from asdcli.workspace.made import Made
 from asdcli.workspace.places import Workspace
 
+REMOVED = ".removed"  # ends the name of a folder while it is deleted
 CHANGED = {
     "recipe": "the recipe says otherwise now",
     "code": "the code of what it names is another",
@@ -63,7 +64,7 @@ class ListedRun:
 
 @dataclass(frozen=True)
 class Litter:
-    """What no command would read any more. what: `run`, `embeddings` or `store`."""
+    """What no command would read any more. what: `run`, `embeddings`, `store`, or `rest` of what was removed."""
 
     what: str
     path: Path
@@ -77,7 +78,7 @@ def list_runs(workspace: Workspace) -> list[ListedRun]:
     for family in sorted((workspace.root / "runs").glob("*/*/*/*/seed_*")):
         if any(path.is_file() for path in family.iterdir()):
             found.append(_listed(family, family.name, "older layout", "made by asd 0.1.0"))
-        for folder in sorted(path for path in family.iterdir() if path.is_dir()):
+        for folder in sorted(path for path in family.iterdir() if path.is_dir() and not path.name.endswith(REMOVED)):
             found.append(_listed(folder, family.name, *_state(workspace, folder)))
     return found
 
@@ -186,18 +187,25 @@ def litter(workspace: Workspace) -> Iterator[Litter]:
             yield Litter("embeddings", made.parent, "their run is stale or gone", _bytes(made.parent))
     for index in sorted((workspace.root / "store").glob("*/*/*/index.json")):
         edition, set_name, machine = index.parts[-4:-1]
+        if machine.endswith(REMOVED):
+            continue
         raw = workspace.raw(edition, set_name)
         unplugged = raw.is_symlink() and not raw.exists()
         if not unplugged and not (raw / machine).is_dir():
             yield Litter("store", index.parent, "its clips are gone", _bytes(index.parent))
+    for top in ("runs", "embeddings", "store"):
+        for rest in sorted((workspace.root / top).rglob(f".*{REMOVED}")):
+            yield Litter("rest", rest, "a removal was cut off", _bytes(rest))
 
 
 def remove(workspace: Workspace, folder: Path) -> None:
     """Delete a folder of results; a kill in between leaves nothing that could be taken for whole."""
     with workspace.lock(folder):
-        gone = folder.with_name(f".{folder.name}.removed")
-        shutil.rmtree(gone, ignore_errors=True)
-        os.replace(folder, gone)
+        gone = folder
+        if not folder.name.endswith(REMOVED):
+            gone = folder.with_name(f".{folder.name}{REMOVED}")
+            shutil.rmtree(gone, ignore_errors=True)
+            os.replace(folder, gone)
         shutil.rmtree(gone)
     for above in folder.parents:
         if above == workspace.root or any(above.iterdir()):
