@@ -13,7 +13,7 @@ from asdcli.challenge.editions.counts import set_of_part
 from asdcli.download.archives import DamagedError, Unpacked, below, unpack
 from asdcli.errors import UserError
 from asdcli.workspace.files import flush_below, read_json, rename, write_atomic
-from asdcli.workspace.places import raw_folder
+from asdcli.workspace.places import plain_name, raw_folder
 
 
 class Tree:
@@ -80,7 +80,10 @@ class Tree:
         The first part of a machine arrives with one rename, a second one with one rename for each entry; which is the
         first is asked under the lock, since evaluation clips and additional training clips share a folder.
         """
-        about = json.loads((ready / "note.json").read_text())
+        about = read_json(ready / "note.json")
+        if not _is_about(about):  # nobody can tell where it belongs
+            shutil.rmtree(ready)
+            return
         part, machine, note = about["part"], about["machine"], about["note"]
         target = self.raw(part) / machine
         if (ready / "tree").exists() and not target.exists():
@@ -110,6 +113,11 @@ def _is_note(note: Any) -> bool:
         and isinstance(note.get("entries"), list)
         and all(isinstance(name, str) for name in note["entries"])
     )
+
+
+def _is_about(about: Any) -> bool:
+    names = (about.get("part"), about.get("machine")) if isinstance(about, dict) else (None,)
+    return all(isinstance(name, str) and plain_name(name) for name in names) and _is_note(about.get("note"))
 
 
 def _measure(folder: Path, entries: Iterable[str]) -> tuple[int, int]:

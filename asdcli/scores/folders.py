@@ -18,7 +18,7 @@ from asdcli.challenge.editions.scorefiles import Unit, find_decision_files, find
 from asdcli.errors import UserError, unknown
 from asdcli.ui import Ui
 from asdcli.workspace.made import Made
-from asdcli.workspace.places import SETS, Workspace
+from asdcli.workspace.places import SETS, Workspace, plain_name
 
 Values = tuple[list[str], np.ndarray]  # clip names, and one value for each
 
@@ -121,10 +121,23 @@ def profiles_of(workspace: Workspace, path: Path) -> set[str]:
     """Profiles other than the full recipe that made the scores in a folder, or those they were fused from."""
     folders = [path]
     for folder in folders:  # which grows by what each was fused from
-        made = Made(folder).read().get("all", {})
-        sources = [Path(source) for name, source in made.get("sources", {}).items() if name in made.get("weights", {})]
-        folders += [source for source in sources if source not in folders]
+        folders += [source for source in fused_from(folder) if source not in folders]
     return {_profile(below_root(workspace, folder)) for folder in folders} - {""}
+
+
+def fused_from(folder: Path) -> list[Path]:
+    """The folders of the systems that count in a fusion; none of what is no fusion, or does not tell."""
+    made = Made(folder).read().get("all", {})
+    sources, weights = made.get("sources"), made.get("weights")
+    if not isinstance(sources, dict) or not isinstance(weights, dict):
+        return []
+    return [Path(source) for name, source in sources.items() if name in weights and isinstance(source, str)]
+
+
+def is_written_here(folder: Path, name: str) -> bool:
+    """Whether a name in the notes of a score folder is that of a file that asd writes there: notes may be damaged."""
+    part, _, file_name = name.partition("/")
+    return part in ("train", *SETS) and plain_name(file_name) and (folder / name).is_file()
 
 
 def _profile(parts: tuple[str, ...]) -> str:

@@ -125,9 +125,10 @@ class _Embedding:
         from asdcli.training.run import build_task
 
         run, device = self.run, self.selection.device
-        last_phase = Made(run.folder).read()["all"]["phases"][-1]
+        phase = training.last_phase(run)
+        assert phase is not None, "a fresh run tells it"
         first = training.make_view(self.selection, run.method, self._data, np.arange(1))
-        task = build_task(run.method, last_phase, first, device, seed=0)
+        task = build_task(run.method, phase, first, device, seed=0)
         task.load_state_dict(load_file(run.folder / training.WEIGHTS))
         return task.eval()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from asdcli.audio.clips import concat, scan_clips
 from asdcli.audio.packing import fresh_store
@@ -21,7 +22,8 @@ from asdcli.stages.selection import Selection
 from asdcli.stages.train import ABOUT
 from asdcli.stages.traits import CodeNotRunError
 from asdcli.ui import Ui
-from asdcli.workspace.made import Made
+from asdcli.workspace.files import read_json
+from asdcli.workspace.made import Made, unsealed
 from asdcli.workspace.places import Workspace
 
 REMOVED = ".removed"  # ends the name of a folder while it is deleted
@@ -94,10 +96,13 @@ def _listed(folder: Path, seed: str, state: str, why: str) -> ListedRun:
 
 
 def _state(workspace: Workspace, folder: Path) -> tuple[str, str]:
+    made = Made(folder)
     try:
-        about = json.loads((folder / ABOUT).read_text())
-        changed = _changed(workspace, about)
-    except (OSError, ValueError, KeyError, TypeError):
+        about = unsealed(read_json(folder / ABOUT))
+        changed = _changed(workspace, _About.model_validate(about))
+    except ValueError:
+        if made.read():
+            return "not checked", f"its {ABOUT} cannot be read; asd train writes it again"
         return "stale", f"its {ABOUT} cannot be read"
     except _NotPackedError:
         changed = ["clips"]
@@ -109,36 +114,49 @@ def _state(workspace: Workspace, folder: Path) -> tuple[str, str]:
         return "stale", str(error)
     if changed:
         return "stale", ", ".join(CHANGED[part] for part in changed)
-    made = Made(folder)
     if not made.is_fresh(made.fingerprint() or ""):
         return "unfinished", ""
-    alarms = made.read()["all"].get("alarms", [])
-    return "fresh", alarms[-1] if alarms else ""
+    alarms = made.read()["all"].get("alarms")
+    return "fresh", str(alarms[-1]) if isinstance(alarms, list) and alarms else ""
 
 
-def _changed(workspace: Workspace, about: dict[str, Any]) -> list[str]:
+class _About(BaseModel):
+    """What `run.json` says of a run."""
+
+    recipe: str
+    profile: str
+    edition: str
+    sets: list[str]
+    machines: list[str]
+    member: str
+    group: str
+    seed: int
+    parts: dict[str, Any]
+
+
+def _changed(workspace: Workspace, about: _About) -> list[str]:
     """Names of the parts that would be others if the run were made today."""
-    folder = Path(about["recipe"])
+    folder = Path(about.recipe)
     known = folder if (folder / "recipe.yaml").is_file() else RECIPES / folder.name
     if not (known / "recipe.yaml").is_file():
         raise UserError(f"its recipe {folder} is gone")
-    machines = tuple(about["machines"])
+    machines = tuple(about.machines)
     selection = Selection(
         workspace,
         Ui(),
-        load_edition(about["edition"], own=True),
+        load_edition(about.edition, own=True),
         load_recipe(str(known)),
-        members=(about["member"],),
+        members=(about.member,),
         present=machines,
         machines=machines,
-        sets=tuple(about["sets"]),
-        seed=about["seed"],
+        sets=tuple(about.sets),
+        seed=about.seed,
         device_choice="cpu",
-        profile=about["profile"],
+        profile=about.profile,
         run_code=False,
     )
-    today = find_run(selection, about["member"], about["group"], _stores_as_they_are).parts
-    return [part for part in CHANGED if today[part] != about["parts"][part]]
+    today = find_run(selection, about.member, about.group, _stores_as_they_are).parts
+    return [part for part in CHANGED if today[part] != about.parts.get(part)]
 
 
 def _stores_as_they_are(selection: Selection, machine: str) -> MachineStores:
@@ -183,7 +201,7 @@ def litter(workspace: Workspace) -> Iterator[Litter]:
     kept = {run.run for run in runs if run.state != "stale"}
     for made in sorted((workspace.root / "embeddings").glob("*/*/*/*/seed_*/made.json")):
         entry = Made(made.parent).read().get("all", {})
-        if "run" in entry and entry["run"] not in kept:
+        if isinstance(entry.get("run"), str) and entry["run"] not in kept:
             yield Litter("embeddings", made.parent, "their run is stale or gone", _bytes(made.parent))
     for index in sorted((workspace.root / "store").glob("*/*/*/index.json")):
         edition, set_name, machine = index.parts[-4:-1]

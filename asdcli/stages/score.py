@@ -17,6 +17,7 @@ from asdcli.audio.units import clip_name, units_of
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import decision_name, score_name, write_values
 from asdcli.recipe.schema import Detector, Method
+from asdcli.scores.folders import is_written_here
 from asdcli.stages import embed
 from asdcli.stages.embed import Embedded, load_embedded
 from asdcli.stages.runs import find_run
@@ -83,18 +84,13 @@ def _remove_gone(selection: Selection, folder: Path) -> None:
 
 def _remove(selection: Selection, folder: Path, names: list[str]) -> None:
     """Of the files that were noted as written here, and of nothing else: notes may be damaged."""
-    there = [name for name in names if _is_score_file(name) and (folder / name).is_file()]
+    there = [name for name in names if is_written_here(folder, name)]
     if there:
         selection.ui.warn(
             f"{len(there)} score files in {folder} are of what is no longer in the data: removed (first: {there[0]})."
         )
     for name in there:
         (folder / name).unlink()
-
-
-def _is_score_file(name: str) -> bool:
-    part, _, file_name = name.partition("/")
-    return part in ("train", *SETS) and plain_name(file_name)
 
 
 @dataclass(frozen=True)

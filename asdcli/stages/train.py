@@ -18,8 +18,8 @@ from asdcli.stages.runs import Run, find_run
 from asdcli.stages.selection import Done, Selection, warn_of_damage
 from asdcli.training import CHECKPOINT
 from asdcli.training.labels import CLASS, LabelSets
-from asdcli.workspace.files import write_atomic
-from asdcli.workspace.made import Made
+from asdcli.workspace.files import read_json, write_atomic
+from asdcli.workspace.made import Made, digest, sealed, unsealed
 
 if TYPE_CHECKING:
     from asdcli.training.views.view import View
@@ -73,10 +73,22 @@ def _bring_up_to_date(selection: Selection, run: Run) -> Done:
         _forget_damaged(selection, run)
         _train(selection, run)
 
-    fresh = selection.workspace.bring_up_to_date(run.folder, lambda: Made(run.folder).is_fresh(run.made_from), make)
+    fresh = selection.workspace.bring_up_to_date(run.folder, lambda: _is_fresh(run), make)
+    _keep_about(selection, run)
     if (left := run.folder / CHECKPOINT).exists():
         left.unlink(missing_ok=True)
     return Done(run.title, str(run.folder), fresh)
+
+
+def _is_fresh(run: Run) -> bool:
+    return Made(run.folder).is_fresh(run.made_from) and last_phase(run) is not None
+
+
+def last_phase(run: Run) -> str | None:
+    """The phase whose network the weights are of; None where the run does not tell."""
+    phases = Made(run.folder).read().get("all", {}).get("phases")
+    known = isinstance(phases, list) and phases and phases[-1] in list(run.method.phases)
+    return str(phases[-1]) if known else None
 
 
 def check_weights(selection: Selection, run: Run) -> None:
@@ -89,7 +101,11 @@ def check_weights(selection: Selection, run: Run) -> None:
 def _forget_damaged(selection: Selection, run: Run) -> bool:
     """Whether the weights are not what was written; they are then as if they had never been made."""
     made = Made(run.folder)
-    damaged = warn_of_damage(selection.ui, made, run.made_from, again=f"{run.title} is trained again")
+    again = f"{run.title} is trained again"
+    damaged = warn_of_damage(selection.ui, made, run.made_from, again=again)
+    if not damaged and made.fingerprint() == run.made_from and last_phase(run) is None:
+        selection.ui.warn(f"{made.path} does not tell the phases of its training; {again}.")
+        damaged = True
     if damaged:
         made.forget("all")
     return damaged
@@ -119,7 +135,14 @@ def make_watch(selection: Selection, method: Method, data: ClipData, view: View)
 def run_labels(selection: Selection, run: Run) -> LabelSets:
     """The classes that a run has learnt; it is trained again first if what it left is damaged."""
     check_weights(selection, run)
-    return LabelSets.from_json(json.loads((run.folder / LABELS).read_text()))
+    try:
+        return LabelSets.from_json(read_json(run.folder / LABELS))
+    except ValueError:
+        selection.ui.warn(f"{run.folder / LABELS} holds no classes; {run.title} is trained again.")
+    Made(run.folder).forget("all")
+    with selection.workspace.lock(run.folder):
+        _train(selection, run)
+    return LabelSets.from_json(read_json(run.folder / LABELS))
 
 
 def make_view(selection: Selection, method: Method, data: ClipData, rows: np.ndarray) -> View:
@@ -139,7 +162,7 @@ def _train(selection: Selection, run: Run) -> None:
     method, folder, device = run.method, run.folder, selection.device
     data = ClipData(selection, method, run.machines)
     view = training_view(selection, method, data)
-    write_atomic(folder / ABOUT, json.dumps(_about(selection, run), indent=1).encode())
+    _write_about(selection, run)
     write_atomic(folder / LABELS, json.dumps(data.labels.to_json(), indent=1).encode())
     trained = train(
         method,
@@ -159,8 +182,7 @@ def _train(selection: Selection, run: Run) -> None:
     write_atomic(folder / WEIGHTS, save({name: value.cpu().contiguous() for name, value in trained.weights.items()}))
     Made(folder).write(
         run.made_from,
-        [WEIGHTS, LABELS, ABOUT, "recipe.json", "log.jsonl"],
-        checked=[WEIGHTS, LABELS],
+        [WEIGHTS, LABELS],
         seed=selection.seed,
         device=device.type,
         torch=torch.__version__,
@@ -169,6 +191,18 @@ def _train(selection: Selection, run: Run) -> None:
         phases=trained.phases,
         alarms=trained.alarms,
     )
+
+
+def _write_about(selection: Selection, run: Run) -> None:
+    write_atomic(run.folder / ABOUT, json.dumps(sealed(_about(selection, run)), indent=1).encode())
+
+
+def _keep_about(selection: Selection, run: Run) -> None:
+    """Write anew what tells whose run this is, if it is damaged: the weights do not depend on it."""
+    about = unsealed(read_json(run.folder / ABOUT))
+    if about is None or digest(about.get("parts")) != run.made_from:
+        selection.ui.warn(f"{run.folder / ABOUT} is not what was written; it is written again.")
+        _write_about(selection, run)
 
 
 def _about(selection: Selection, run: Run) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import tree_bytes
+import yaml
+from helpers import invoke, notices, tree_bytes
 
 CHOICE = ("--recipe", "baseline_ae", "--profile", "smoke", "--data", "demo", "--device", "cpu")
 FAN = (*CHOICE, "-m", "SynFan")
@@ -59,6 +60,50 @@ def test_what_is_damaged_is_made_again_to_the_same_bytes(
         name: data for name, data in before.items() if name.endswith(".csv")
     }
     assert "written" not in asd("score", "--root", tree, *FAN).stderr
+
+
+DAMAGED = (b"", b"[5]", b"\0" * 300)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("runs/**/run.json", "run.json is not what was written; it is written again."),
+        ("runs/**/labels.json", "labels.json is not what was written; ae SynFan is trained again."),
+        ("runs/**/made.json", "made.json is not what was written; ae SynFan is trained again."),
+        ("embeddings/**/made.json", "made.json is not what was written; it is made again."),
+        ("scores/**/made.json", "made.json is not what was written; it is made again."),
+        ("ensembles/**/made.json", "made.json is not what was written; the weights in "),
+        ("ensembles/**/weights.yaml", "weights.yaml is not what was written; it is made again."),
+    ],
+)
+def test_a_damaged_note_is_written_again_with_one_sentence(tree: Path, pattern: str, said: str) -> None:
+    invoke("ensemble", "--root", tree, *FAN, "--grid", "--step", "0.5")
+    before, evaluate = tree_bytes(tree), ("evaluate", "--root", tree, *FAN, "--bootstrap", "0")
+    place, shares = next(tree.glob(pattern)), next(tree.glob("ensembles/**/weights.yaml"))
+    content = bytearray(place.read_bytes())
+    cut = bytes(content[: len(content) // 2])
+    content[len(content) // 2] ^= 1
+    for damage in (*DAMAGED, bytes(content), cut):
+        place.write_bytes(damage)
+        invoke("runs", "--root", tree)
+        assert [line for line in notices(*evaluate).splitlines() if "not what was written" in line and said in line]
+        assert "not what was written" not in notices(*evaluate)
+        after = tree_bytes(tree)
+        assert all(after[name] == data for name, data in before.items() if name.endswith(".csv"))
+        weights = yaml.safe_load(before[str(shares.relative_to(tree))])["weights"]
+        assert yaml.safe_load(shares.read_bytes())["weights"] == weights
+
+
+def test_damaged_lines_of_a_log_are_left_out_of_curves(tree: Path) -> None:
+    invoke("train", "--root", tree, *FAN)
+    log = next(tree.glob("runs/**/log.jsonl"))
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join([*lines, b"5\n", b"\0" * 9 + b"\n", lines[0]]))
+    curves = ("plot", "curves", "--root", tree, *FAN[:6], "-m", "SynFan")
+    assert f"{log}: 2 lines are not what was written, and are left out." in notices(*curves)
+    (found,) = json.loads(invoke(*curves, "--json"))["curves"]
+    assert found["epochs"] == len(lines) + 1
 
 
 def test_a_machine_and_a_section_that_left_the_data_leave_the_scores(asd, tree: Path) -> None:
@@ -181,8 +226,6 @@ def test_what_a_kill_left_goes_though_the_run_is_fresh(asd, tree: Path) -> None:
 
 @pytest.mark.parametrize("key", ["members", "detectors", "phases", "systems"])
 def test_a_recipe_whose_names_are_paths_is_refused(asd, tree: Path, key: str) -> None:
-    import yaml
-
     from asdcli.recipe.loading import RECIPES
 
     recipe = yaml.safe_load((RECIPES / "baseline_ae" / "recipe.yaml").read_text())
