@@ -15,7 +15,7 @@ from asdcli.download.archives import DamagedError, unpack
 from asdcli.download.part import Wanted
 from asdcli.download.records import read_record
 from asdcli.download.transport import Line, NotThereError
-from asdcli.errors import UserError, WorkError
+from asdcli.errors import UserError, WorkError, few
 from asdcli.workspace.files import flush_below, rename
 
 
@@ -79,7 +79,7 @@ def fetch_truth(edition: Edition, line: Line, work: Path, place: Path) -> str:
     try:
         page = _stage(edition, line, staged / "truth.zip", staged / "truth")
         if missing := gaps(staged / "truth", edition):
-            raise WorkError(f"The ground truth at {page} is not complete: {'; '.join(missing[:3])}.")
+            raise WorkError(f"The ground truth at {page} is not complete: {few(missing, between='; ')}.")
         _install(staged / "truth", place)
     finally:
         shutil.rmtree(staged, ignore_errors=True)

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from asdcli.audio.clips import concat, scan_clips
 from asdcli.audio.packing import fresh_store
 from asdcli.challenge.editions.edition import load_edition
-from asdcli.errors import AsdError, UserError
+from asdcli.errors import AsdError, UserError, few
 from asdcli.recipe.loading import RECIPES, load_recipe
 from asdcli.stages.features import MachineStores
 from asdcli.stages.runs import find_run
@@ -187,7 +187,7 @@ def _find_one(runs: Sequence[ListedRun], name: str) -> ListedRun:
     if not matching:
         raise UserError(f"There is no run '{name}'.", "asd runs")
     if len(matching) > 1:
-        folders = ", ".join(str(run.path) for run in matching[:3])
+        folders = few([str(run.path) for run in matching])
         raise UserError(f"{len(matching)} runs begin with '{name}'.", f"Name a folder, such as one of {folders}.")
     return matching[0]
 
