@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class AsdError(Exception):
@@ -39,6 +39,12 @@ def unknown(kind: str, word: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not in a list: names the list and the nearest entry."""
     names = list(known)
     return UserError(f"Unknown {kind} '{word}'.{did_you_mean(word, names)} Known: {', '.join(names)}.")
+
+
+def few(words: Sequence[str], most: int = 3, between: str = ", ") -> str:
+    """The first of a list in words, and how many more there are."""
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return between.join(words[:most]) + more
 
 
 def shown(text: object) -> str:

@@ -9,17 +9,22 @@ import io
 import json
 import logging
 import random
+import shutil
 import struct
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 import torch
+
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+from helpers import invoke, write_tree
 
 from asdcli.audio import cachefile
 from asdcli.audio.clips import ClipTable, scan_clips
@@ -33,9 +38,13 @@ from asdcli.challenge.editions.scorefiles import read_values
 from asdcli.challenge.editions.truth import read_truth
 from asdcli.download.tree import Tree
 from asdcli.errors import AsdError
+from asdcli.scores.shares import FILE, Shares, read_shares, write_shares
 from asdcli.training.checkpoint import Checkpoint
+from asdcli.training.labels import LabelSet, LabelSets
+from asdcli.training.runlog import RunLog
 from asdcli.workspace.checksums import remembered_sha256
-from asdcli.workspace.made import Made
+from asdcli.workspace.files import read_json
+from asdcli.workspace.made import Made, sealed, unsealed
 from asdcli.workspace.places import Workspace
 
 RATE = 16_000
@@ -239,16 +248,89 @@ def labels(folder: Path, draw: random.Random) -> str:
     return how
 
 
-TARGETS: tuple[Target, ...] = (sound, truncation, store, features, made, checkpoint, notes, labels)
+def runs(folder: Path, draw: random.Random) -> str:
+    """What lies beside the weights of a run, and the weights of a fusion: as they were written, or not read."""
+    log, classes = RunLog(folder / "log.jsonl"), LabelSets({"class": LabelSet("section", ("00", "01"))})
+    log.cut(0)
+    for epoch in range(3):
+        log.write({"phase": "a", "epoch": epoch, "loss": 0.5, "alarms": ["the loss is large"]})
+    (folder / "labels.json").write_text(json.dumps(classes.to_json()))
+    (folder / "run.json").write_text(json.dumps(sealed({"machines": ["fan"], "parts": {"seed": 0}})))
+    write_shares(folder, Shares({"a": 0.25, "b": 0.75}, {"fan": {"a": 1.0}}), ["a", "b"], {"normalisation": "train"})
+    names = ("log.jsonl", "labels.json", "run.json", FILE)
+    victim = folder / draw.choice(names)
+    victim.write_bytes(draw.choice([damaged, retyped])(victim.read_bytes(), draw))
+    log.alarms()
+    unsealed(read_json(folder / "run.json"))
+    how = "read"
+    try:
+        read = LabelSets.from_json(read_json(folder / "labels.json"))
+        read.get("class", classes["class"]).numbers(_table(2))
+    except ValueError:
+        how = "redone"
+    refused, found = _answer(lambda: read_shares(folder / FILE))
+    if found is not None:
+        refused, _ = _answer(lambda: found[0].check(["a", "b"]))  # type: ignore[index]
+    return how if refused == "read" else refused
 
 
-def campaign(seed: int, going_on: Callable[[int], bool]) -> Counter[tuple[str, str]]:
+def root(folder: Path, draw: random.Random) -> str:
+    """Any file of state under a root: the next command makes the same scores again, or refuses in one sentence."""
+    kept, here = folder / "kept", folder / "root"
+    chosen = ("--recipe", "baseline_ae", "--profile", "smoke", "--data", "demo", "--device", "cpu", "-m", "SynFan")
+    if not kept.is_dir():
+        write_tree(here, train=4, test=2, seconds=0.3)
+        invoke("ensemble", "--root", here, *chosen, "--grid", "--step", "0.5")
+        here.rename(kept)
+    shutil.rmtree(here, ignore_errors=True)
+    shutil.copytree(kept, here)
+    state = [path for path in sorted(here.rglob("*")) if path.is_file() and path.relative_to(here).parts[0] != "data"]
+    victim = draw.choice([path for path in state if path.suffix not in (".csv", ".lock")])
+    victim.write_bytes(draw.choice([damaged, retyped])(victim.read_bytes(), draw))
+    for name in ("scores", "embeddings", "runs")[: draw.randrange(4)]:  # so that what is before them is read
+        if name not in victim.parts:
+            shutil.rmtree(here / name)
+    how, _ = _answer(lambda: invoke("evaluate", "--root", here, *chosen, "--bootstrap", "0"))
+    _answer(lambda: invoke("runs", "--root", here))
+    _answer(lambda: invoke("plot", "curves", "--root", here, *chosen[:6], *chosen[8:]))
+    if how == "read":
+        for path in (path for name in ("scores", "ensembles") for path in (kept / name).rglob("*.csv")):
+            assert (here / path.relative_to(kept)).read_bytes() == path.read_bytes(), f"{victim}: {path}"
+    return how
+
+
+def retyped(content: bytes, draw: random.Random) -> bytes:
+    """A JSON document of which one value is of another type, or gone; other content is cut."""
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return content[: draw.randrange(len(content) + 1)]
+    holder: dict[Any, Any] | list[Any] = [document]
+    key: Any = 0
+    while isinstance(inner := holder[key], dict | list) and inner and draw.random() < 0.8:
+        holder, key = inner, draw.choice(list(inner) if isinstance(inner, dict) else range(len(inner)))
+    if isinstance(holder, dict) and draw.random() < 0.3:
+        del holder[key]
+    else:
+        holder[key] = draw.choice([5, "x", [], {}, None, [5], {"a": 5}, True, "../../x", -1, 1e300])
+    for part in (document, *(document.values() if isinstance(document, dict) else ())):
+        if isinstance(part, dict):
+            part.pop("check", None)  # as older versions left it, without a hash of itself
+    return json.dumps(document).encode()
+
+
+TARGETS: tuple[Target, ...] = (sound, truncation, store, features, made, checkpoint, notes, labels, runs)
+
+
+def campaign(
+    seed: int, going_on: Callable[[int], bool], targets: Sequence[Target] = TARGETS
+) -> Counter[tuple[str, str]]:
     """Damage and read as long as `going_on(inputs so far)` says; what came of it, by reader. A fault names its seed."""
     counts: Counter[tuple[str, str]] = Counter()
     with tempfile.TemporaryDirectory() as name:
         number = 0
         while going_on(number):
-            target = TARGETS[number % len(TARGETS)]
+            target = targets[number % len(targets)]
             folder = Path(name) / target.__name__
             folder.mkdir(exist_ok=True)
             try:
@@ -271,7 +353,7 @@ def main(minutes: float = 10, seed: int | None = None) -> None:
     logging.getLogger("asd").addHandler(logging.NullHandler())  # what is redone is said many times
     logging.getLogger("asd").propagate = False
     print(f"seed {seed}", flush=True)
-    print(*rows(campaign(seed, lambda number: time.monotonic() < end)), sep="\n")
+    print(*rows(campaign(seed, lambda number: time.monotonic() < end, (*TARGETS * 20, root))), sep="\n")
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ from asdcli.audio.features import Features
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method
-from asdcli.training.checkpoint import Checkpoint, RunLog
+from asdcli.training.checkpoint import Checkpoint
 from asdcli.training.labels import label_sets
 from asdcli.training.loop import PhaseLoop
 from asdcli.training.precision import bfloat16_network
 from asdcli.training.run import build_task
+from asdcli.training.runlog import RunLog
 from asdcli.training.seeds import generator
 from asdcli.training.tasks.task import Task, train_mode
 from asdcli.training.views import VIEWS

@@ -62,6 +62,28 @@ def asd(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture
+def renamed(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """The names of files that are moved to their place from now on, and whether each was on the disk by then."""
+    found: dict[str, bool] = {}
+    flushed: set[int] = set()
+    fsync, replace = os.fsync, os.replace
+
+    def flushing(handle: int) -> None:
+        fsync(handle)
+        flushed.add(os.fstat(handle).st_ino)
+
+    def replacing(source: Path, target: Path) -> None:
+        top = Path(source)
+        files = [top] if top.is_file() else [path for path in top.rglob("*") if path.is_file()]
+        found.update({path.name: path.stat().st_ino in flushed for path in files})
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", flushing)
+    monkeypatch.setattr(os, "replace", replacing)
+    return found
+
+
+@pytest.fixture
 def imported_by_asd(tmp_path: Path) -> Callable[..., set[str]]:
     """The modules that `asd ...` imports, in an interpreter that has imported nothing before."""
 

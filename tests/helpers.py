@@ -102,11 +102,20 @@ def write_tree(root: Path, train: int = 6, test: int = 4, seconds: float = 0.4) 
 
 def invoke(*arguments: str | Path) -> str:
     """stdout of `asd ...` in this process; errors are raised."""
+    return _invoked(*arguments).stdout
+
+
+def notices(*arguments: str | Path) -> str:
+    """stderr of `asd ...` in this process; errors are raised."""
+    return _invoked(*arguments).stderr
+
+
+def _invoked(*arguments: str | Path) -> Any:
     command = hoist_globals(list(map(str, arguments)))
     found = CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
     if found.exception is not None:
         raise found.exception
-    return found.stdout
+    return found
 
 
 def none_published(name: str) -> Path:

@@ -20,3 +20,12 @@ def test_damage_is_a_right_answer_or_one_sentence(monkeypatch: pytest.MonkeyPatc
     assert counts["sound", "read"]
     assert counts["sound", "refused"]
     assert list(fuzz.rows(counts))[-1].split() == ["all", "400"]
+
+
+@pytest.mark.slow
+def test_a_damaged_root_is_made_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(REPOSITORY / "bench"), *sys.path])
+    import fuzz
+
+    counts = fuzz.campaign(20261127, lambda number: number < 25, (fuzz.root,))
+    assert counts["root", "read"] > 15

@@ -14,7 +14,7 @@ import numpy as np
 from asdcli.challenge.editions.attributes import clip_stem, read_attributes
 from asdcli.challenge.editions.clipnames import SOUND, SPLITS, parse_clip_name
 from asdcli.challenge.editions.edition import Edition
-from asdcli.errors import UserError, reason, shown, unknown
+from asdcli.errors import UserError, few, reason, shown, unknown
 
 _SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 _HIDDEN = "noAttribute"
@@ -112,9 +112,8 @@ def scan_clips(
 def _refuse(raw: Path, clips: Sequence[str], what: str, hint: str) -> None:
     """Raise one UserError for all of these clips, if there are any."""
     if clips:
-        more = f" and {len(clips) - _NAMED} more" if len(clips) > _NAMED else ""
         count = f"{len(clips)} clip{'s' * (len(clips) > 1)} with {what}"
-        raise UserError(f"{count} in {shown(raw)}: {'; '.join(clips[:_NAMED])}{more}.", hint)
+        raise UserError(f"{count} in {shown(raw)}: {few(clips, _NAMED, '; ')}.", hint)
 
 
 def _can_be_written(name: str) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from asdcli.audio.clips import ClipTable
 from asdcli.challenge.editions.clipnames import EXCLUDED
+from asdcli.errors import few
 
 _CLIPPED_SAMPLES = 8  # at full scale, each beside another: fewer may be a loud sound that just reached it
 _FAR_DB, _FAR_FACTOR = 20.0, 2.0  # from the median of a machine, in level and in length ...
@@ -75,8 +76,7 @@ class Oddity:
 
     def sentence(self, clips: ClipTable) -> str:
         """One sentence that names the machine and the first clips."""
-        more = len(self.rows) - _NAMED
-        named = ", ".join(clips.path[self.rows[:_NAMED]].tolist()) + (f" and {more} more" if more > 0 else "")
+        named = few(clips.path[self.rows].tolist(), _NAMED)
         return f"{self._told(f' of {clips.machine[self.rows[0]]}')}: {named}."
 
     def in_full(self, clips: ClipTable) -> str:

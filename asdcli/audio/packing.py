@@ -32,7 +32,7 @@ from asdcli.audio.store import (
     hash_samples,
 )
 from asdcli.errors import UserError, WorkError, reason
-from asdcli.workspace.files import flush, mark_of, read_json, write_atomic
+from asdcli.workspace.files import flush, mark_of, read_json, rename, write_atomic
 from asdcli.workspace.locks import locked
 
 _TEMPORARY = ".tmp"
@@ -193,8 +193,7 @@ def _pack(raw: Path, clips: ClipTable, out: Path, progress: Progress, workers: i
         content = _index(clips, packed, sources, mark_of(out / SAMPLES))
         index.write_text(json.dumps({**content, "checksum": checksum(content)}))
         flush(index)
-        os.replace(index, out / INDEX)
-        flush(out)
+        rename(index, out / INDEX)
     except BaseException as error:
         with contextlib.suppress(OSError):
             samples.unlink(missing_ok=True)

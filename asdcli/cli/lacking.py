@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from asdcli.errors import few
+
 _SAID = {
     "missing": ("score file", "is missing", "are missing"),
     "undecided": ("decision file", "is missing", "are missing"),
@@ -17,9 +19,8 @@ def lacking(units: Mapping[str, Sequence[str]], left_out: Sequence[str] = ()) ->
     for kind, names in units.items():
         file, one, many = _SAID[kind]
         if names:
-            first = f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
             parts.append(
-                f"{len(names)} {file}{'s' if len(names) > 1 else ''} {one if len(names) == 1 else many} ({first})"
+                f"{len(names)} {file}{'s' if len(names) > 1 else ''} {one if len(names) == 1 else many} ({few(names)})"
             )
     if left_out:
         parts.append(f"{', '.join(left_out)} {'were' if len(left_out) > 1 else 'was'} left out")

@@ -11,7 +11,7 @@ import typer
 
 from asdcli.cli import options
 from asdcli.cli.console import Output
-from asdcli.errors import UserError
+from asdcli.errors import UserError, few
 
 if TYPE_CHECKING:
     from asdcli.challenge.submission.checker import Report
@@ -153,6 +153,6 @@ def _compared(found: Report, known: KnownClips) -> str:
         )
     sentence = f"Clip names: compared with {' and '.join(known.sources)}."
     if known.by_rule:
-        some = f"{', '.join(map(str, known.by_rule[:3]))}{', ...' if len(known.by_rule) > 3 else ''}"
+        some = few([str(unit) for unit in known.by_rule])
         sentence += f" Of {len(known.by_rule)} files ({some}) only form and number were checked."
     return sentence

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from asdcli.workspace.checksums import Digests
+from asdcli.workspace.files import flush, rename
 
 LARGEST_UNLISTED = 4 << 30
 
@@ -126,7 +126,8 @@ class Part:
             self.restart()
             self.furthest = 0
             return fault
-        os.replace(self.path, self.wanted.target)
+        flush(self.path)
+        rename(self.path, self.wanted.target)
         self.note.unlink(missing_ok=True)
         return ""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable
@@ -13,8 +12,8 @@ from typing import Any
 from asdcli.challenge.editions.counts import set_of_part
 from asdcli.download.archives import DamagedError, Unpacked, below, unpack
 from asdcli.errors import UserError
-from asdcli.workspace.files import read_json, write_atomic
-from asdcli.workspace.places import raw_folder
+from asdcli.workspace.files import flush_below, read_json, rename, write_atomic
+from asdcli.workspace.places import plain_name, raw_folder
 
 
 class Tree:
@@ -51,11 +50,12 @@ class Tree:
             _keep_foreign_files(self.raw(part) / machine, staged / "tree", unpacked.entries)
             note = {"entries": unpacked.entries, "files": unpacked.files, "size": unpacked.size, "zip": archive.name}
             (staged / "note.json").write_text(json.dumps({"part": part, "machine": machine, "note": note}))
+            flush_below(staged)
         except BaseException:
             shutil.rmtree(staged, ignore_errors=True)
             raise
         ready = staged.with_suffix(".ready")
-        os.replace(staged, ready)
+        rename(staged, ready)
         with self._lock:
             self._place(ready)
         return unpacked
@@ -80,21 +80,24 @@ class Tree:
         The first part of a machine arrives with one rename, a second one with one rename for each entry; which is the
         first is asked under the lock, since evaluation clips and additional training clips share a folder.
         """
-        about = json.loads((ready / "note.json").read_text())
+        about = read_json(ready / "note.json")
+        if not _is_about(about):  # nobody can tell where it belongs
+            shutil.rmtree(ready)
+            return
         part, machine, note = about["part"], about["machine"], about["note"]
         target = self.raw(part) / machine
         if (ready / "tree").exists() and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(ready / "tree", target)
+            rename(ready / "tree", target)
         for name in note["entries"]:
             if (ready / "tree" / name).exists():
                 if (target / name).is_dir():
-                    os.replace(target / name, ready / f"old-{name}")
-                os.replace(ready / "tree" / name, target / name)
+                    rename(target / name, ready / f"old-{name}")
+                rename(ready / "tree" / name, target / name)
         notes = {**self._notes(), f"{part}/{machine}": note}
         write_atomic(self._notes_file, json.dumps(notes, indent=1).encode())
         moved = ready.with_suffix(".moved.unpacking")  # a kill while it is removed must not leave half a staging
-        os.replace(ready, moved)
+        rename(ready, moved)
         shutil.rmtree(moved)
 
     def _notes(self) -> dict[str, Any]:
@@ -110,6 +113,11 @@ def _is_note(note: Any) -> bool:
         and isinstance(note.get("entries"), list)
         and all(isinstance(name, str) for name in note["entries"])
     )
+
+
+def _is_about(about: Any) -> bool:
+    names = (about.get("part"), about.get("machine")) if isinstance(about, dict) else (None,)
+    return all(isinstance(name, str) and plain_name(name) for name in names) and _is_note(about.get("note"))
 
 
 def _measure(folder: Path, entries: Iterable[str]) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from asdcli.download.archives import DamagedError, unpack
 from asdcli.download.part import Wanted
 from asdcli.download.records import read_record
 from asdcli.download.transport import Line, NotThereError
-from asdcli.errors import UserError, WorkError
+from asdcli.errors import UserError, WorkError, few
+from asdcli.workspace.files import flush_below, rename
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def fetch_truth(edition: Edition, line: Line, work: Path, place: Path) -> str:
     try:
         page = _stage(edition, line, staged / "truth.zip", staged / "truth")
         if missing := gaps(staged / "truth", edition):
-            raise WorkError(f"The ground truth at {page} is not complete: {'; '.join(missing[:3])}.")
+            raise WorkError(f"The ground truth at {page} is not complete: {few(missing, between='; ')}.")
         _install(staged / "truth", place)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
@@ -115,11 +115,12 @@ def _unpack_source(source: Source, line: Line, archive: Path, folder: Path) -> N
 
 def _install(staged: Path, place: Path) -> None:
     """In one move where there is nothing yet, else file by file over what is there."""
+    flush_below(staged)
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(staged, place)
+        rename(staged, place)
         return
     for path in sorted(path for path in staged.rglob("*") if path.is_file()):
         target = place / path.relative_to(staged)
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(path, target)
+        rename(path, target)

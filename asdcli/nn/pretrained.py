@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from asdcli.errors import UserError, did_you_mean, shown
+from asdcli.errors import UserError, did_you_mean, few, shown
 
 FindWeights = Callable[[str], Path]
 """From the name of published weights to the file that holds them."""
@@ -92,7 +92,7 @@ def read_weights(path: Path) -> dict[str, Any]:
     except Exception as error:  # whatever the two readers raise on bytes that are not theirs
         if code := _code_in(path):
             raise UserError(
-                f"{path} would run code to be read ({_few(code)}), which is refused.",
+                f"{path} would run code to be read ({few(code)}), which is refused.",
                 "Take a file of tensors alone: .safetensors, or {'model': tensors} saved by torch.",
             ) from error
         raise UserError(
@@ -133,9 +133,9 @@ def check_fit(path: Path, network: str, expected: Mapping[str, Tensor], found: M
     ]
     strangers = [f"'{shown(name)}'" for name in found if name not in expected]
     said = [
-        *([f"it has no {_few(missing)}"] if missing else []),
-        *([_few(misshapen)] if misshapen else []),
-        *([f"the network has no {_few(strangers)}"] if strangers else []),
+        *([f"it has no {few(missing)}"] if missing else []),
+        *([few(misshapen)] if misshapen else []),
+        *([f"the network has no {few(strangers)}"] if strangers else []),
     ]
     if said:
         raise UserError(f"{path} does not fit {network}: {'; '.join(said)}.")
@@ -143,8 +143,3 @@ def check_fit(path: Path, network: str, expected: Mapping[str, Tensor], found: M
 
 def _shape(value: Any) -> str:
     return str(list(value.shape)) if isinstance(value, Tensor) else f"a {type(value).__name__}"
-
-
-def _few(words: list[str], most: int = 3) -> str:
-    more = f" and {len(words) - most} more" if len(words) > most else ""
-    return ", ".join(words[:most]) + more

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from asdcli.errors import UserError, did_you_mean, shown, unknown
+from asdcli.errors import UserError, did_you_mean, few, shown, unknown
 from asdcli.recipe.schema import Fusion, Header, Method, Phase, Published, Strict, Validation
 from asdcli.recipe.yamlfile import KeyPath, Sourced, load_yaml
 
@@ -155,8 +155,7 @@ def _no_recipe(path: Path) -> str:
     """What lies at a path that is no recipe; empty for a plain name that nothing here has."""
     if path.is_dir():
         inside = sorted(shown(each.name) for each in path.iterdir())
-        few = ", ".join(inside[:3]) + (", ..." if len(inside) > 3 else "")
-        return f"is a folder without recipe.yaml ({few or 'it is empty'})"
+        return f"is a folder without recipe.yaml ({few(inside) or 'it is empty'})"
     if path.exists():
         return "is a file" if path.is_file() else "is neither a folder nor a file"
     return "does not exist" if len(path.parts) > 1 else ""

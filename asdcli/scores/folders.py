@@ -18,7 +18,7 @@ from asdcli.challenge.editions.scorefiles import Unit, find_decision_files, find
 from asdcli.errors import UserError, unknown
 from asdcli.ui import Ui
 from asdcli.workspace.made import Made
-from asdcli.workspace.places import SETS, Workspace
+from asdcli.workspace.places import SETS, Workspace, plain_name
 
 Values = tuple[list[str], np.ndarray]  # clip names, and one value for each
 
@@ -27,7 +27,8 @@ Values = tuple[list[str], np.ndarray]  # clip names, and one value for each
 class ScoreFolder:
     """One system's files: by set and unit, and the scores of its training clips by unit.
 
-    turned: machines and sections whose scores count with the opposite sign.
+    turned: machines and sections whose scores count with the opposite sign. gone: clips of the files that are read as
+    if they were not there.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ScoreFolder:
     decisions: dict[str, dict[Unit, Path]]
     train: dict[Unit, Path]
     turned: frozenset[tuple[str, str]] = frozenset()
+    gone: frozenset[tuple[Unit, str]] = frozenset()
 
     @property
     def family(self) -> Path:
@@ -71,14 +73,19 @@ class ScoreFolder:
         return {unit: self._values(unit, path) for unit, path in self.scores.get(set_name, {}).items()}
 
     def read_decisions(self, set_name: str) -> dict[Unit, Values]:
-        return {unit: read_values(path) for unit, path in self.decisions.get(set_name, {}).items()}
+        return {unit: self._there(unit, path) for unit, path in self.decisions.get(set_name, {}).items()}
 
     def read_train(self) -> dict[Unit, Values]:
         return {unit: self._values(unit, path) for unit, path in self.train.items()}
 
     def _values(self, unit: Unit, path: Path) -> Values:
-        clips, scores = read_values(path)
+        clips, scores = self._there(unit, path)
         return clips, -scores if (unit.machine, unit.section) in self.turned else scores
+
+    def _there(self, unit: Unit, path: Path) -> Values:
+        clips, values = read_values(path)
+        rows = [row for row, clip in enumerate(clips) if (unit, clip) not in self.gone]
+        return ([clips[row] for row in rows], values[rows]) if len(rows) < len(clips) else (clips, values)
 
 
 def open_score_folder(workspace: Workspace, ui: Ui, path: Path, edition: Edition) -> ScoreFolder:
@@ -114,10 +121,23 @@ def profiles_of(workspace: Workspace, path: Path) -> set[str]:
     """Profiles other than the full recipe that made the scores in a folder, or those they were fused from."""
     folders = [path]
     for folder in folders:  # which grows by what each was fused from
-        made = Made(folder).read().get("all", {})
-        sources = [Path(source) for name, source in made.get("sources", {}).items() if name in made.get("weights", {})]
-        folders += [source for source in sources if source not in folders]
+        folders += [source for source in fused_from(folder) if source not in folders]
     return {_profile(below_root(workspace, folder)) for folder in folders} - {""}
+
+
+def fused_from(folder: Path) -> list[Path]:
+    """The folders of the systems that count in a fusion; none of what is no fusion, or does not tell."""
+    made = Made(folder).read().get("all", {})
+    sources, weights = made.get("sources"), made.get("weights")
+    if not isinstance(sources, dict) or not isinstance(weights, dict):
+        return []
+    return [Path(source) for name, source in sources.items() if name in weights and isinstance(source, str)]
+
+
+def is_written_here(folder: Path, name: str) -> bool:
+    """Whether a name in the notes of a score folder is that of a file that asd writes there: notes may be damaged."""
+    part, _, file_name = name.partition("/")
+    return part in ("train", *SETS) and plain_name(file_name) and (folder / name).is_file()
 
 
 def _profile(parts: tuple[str, ...]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from pydantic import TypeAdapter
 
 from asdcli.errors import UserError, unknown
 from asdcli.recipe.schema import Norm
@@ -101,9 +102,10 @@ def choice_to_dict(choice: Choice) -> dict[str, Any] | None:
 
 
 def choice_from_dict(document: Mapping[str, Any] | None) -> Choice:
+    """Raises ValueError for what is none."""
     for kind, name in _NAMES.items():
         if document and name in document:
-            return kind(**document[name])
+            return TypeAdapter(kind).validate_python(document[name])
     return None
 
 
@@ -118,13 +120,16 @@ def read_shares(path: Path) -> tuple[Shares, Norm | None]:
         raise UserError(f"{path} holds no weights.", "It needs 'weights:' with a number for each system below it.")
     common = _numbers(source, "weights")
     machines = source.data.get("machines") or {}
-    if not isinstance(machines, dict):
-        raise UserError(f"{source.place(('machines',))}: machines holds weights by machine.")
+    if not isinstance(machines, dict) or not all(isinstance(shares, dict) for shares in machines.values()):
+        raise UserError(f"{source.place(('machines',))}: machines holds weights by machine, a number for each system.")
     own = {machine: _numbers(source, "machines", machine) for machine in machines}
     norm = source.data.get("normalisation")
     if norm is not None and norm not in NORMS:
         raise unknown(f"normalisation in {source.place(('normalisation',))}", str(norm), NORMS)
-    return Shares(common, own, bool(source.data.get("oracle", False))), norm
+    oracle = source.data.get("oracle", False)
+    if not isinstance(oracle, bool):
+        raise UserError(f"{source.place(('oracle',))}: oracle is true or false.")
+    return Shares(common, own, oracle), norm
 
 
 def _numbers(source: Sourced, *path: str) -> dict[str, float]:

@@ -12,6 +12,7 @@ from asdcli.challenge.editions.clipnames import UNKNOWN
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import units
 from asdcli.challenge.editions.truth import DOMAINS, Truth, truth_from_names
+from asdcli.challenge.metrics.evaluation import by_truth, missing_units
 from asdcli.errors import UserError
 from asdcli.recipe.schema import Norm
 from asdcli.scores.aligned import align
@@ -68,15 +69,14 @@ class Labelled:
         self.harmonic = edition.metrics != "per_id"
         test = align(folders, set_name, norm).test
         truth = truth or truth_from_names(edition, set_name, {unit: clips for unit, (clips, _) in test.items()})
-        due, found = units(edition, set_name), {unit.machine for unit in test}
-        known = {unit.machine for unit in due}
+        found, known = {unit.machine for unit in test}, {unit.machine for unit in units(edition, set_name)}
         self.machines = len(known & found), len(known)
-        self.missing = [str(unit) for unit in due if unit.machine in found and unit not in test]
-        known_clips = {unit: values for unit, values in test.items() if truth.of(unit)}
-        labelled = known_clips or test  # of none: the first one says so
-        self.unlabelled = [str(unit) for unit in test if unit not in labelled]
+        self.missing = [str(unit) for unit in missing_units(edition, set_name, test, found)]
+        labelled, unlabelled = by_truth(list(test), truth)
+        self.unlabelled = [str(unit) for unit in unlabelled]
         self.trials: dict[str, list[Trial]] = {}
-        for unit, (clips, scores) in labelled.items():
+        for unit in labelled:
+            clips, scores = test[unit]
             labels, domains = truth.lookup(unit, clips)
             told = labels != UNKNOWN
             kinds = _kinds(edition, labels[told], domains[told])

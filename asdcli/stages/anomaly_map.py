@@ -15,7 +15,7 @@ from asdcli.audio.store import SAMPLING_RATE_HZ
 from asdcli.detection.bank import Bank, Embeddings
 from asdcli.detection.detectors import DETECTORS
 from asdcli.detection.fitted import FittedSection
-from asdcli.errors import UserError, did_you_mean, unknown
+from asdcli.errors import UserError, did_you_mean, few, unknown
 from asdcli.nn.backbones import BACKBONES
 from asdcli.recipe.components import build, check, lookup
 from asdcli.recipe.schema import Method
@@ -140,7 +140,7 @@ def _find_one(text: str, known: list[Found], edition: str) -> Found:
     if len(matching) > 1:
         places = [f"{clip.path} ({clip.set_name})" for clip in matching]
         raise UserError(
-            f"'{text}' names {len(matching)} clips of {edition}: {', '.join(places[:4])}{', ...' * (len(places) > 4)}.",
+            f"'{text}' names {len(matching)} clips of {edition}: {few(places, 4)}.",
             "Give more of the path, or narrow with --machine or --set.",
         )
     return matching[0]

@@ -10,6 +10,7 @@ from asdcli.challenge.editions.edition import Edition, edition_names, load_editi
 from asdcli.errors import UserError, shown, unknown
 from asdcli.recipe.loading import Recipe, load_recipe, recipe_names
 from asdcli.scores.folders import ScoreFolder, below_root, open_score_folder
+from asdcli.stages.departed import without_departed
 from asdcli.stages.packed import systems_below
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
@@ -62,10 +63,13 @@ def choose_recipe(workspace: Workspace, ui: Ui, name: str | None, profile: str |
 def open_score_folders(
     workspace: Workspace, ui: Ui, paths: list[Path], data: str | None, machines: Collection[str] | None = None
 ) -> tuple[Edition, list[ScoreFolder]]:
-    """Any folders of score files, of all machine types or of some, and the edition they are of."""
+    """Any folders of score files, of all machine types or of some, and the edition they are of.
+
+    What has left the data since asd wrote a folder is left out.
+    """
     edition = _edition(workspace, ui, paths, data)
     folders = [
-        replace(open_score_folder(workspace, ui, folder, edition), path=known)
+        replace(without_departed(workspace, ui, open_score_folder(workspace, ui, folder, edition), edition), path=known)
         for path in paths
         for folder, known in systems_below(path)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from asdcli.errors import UserError
 from asdcli.stages.selection import Selection
+from asdcli.training.runlog import LOG, RunLog
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,14 @@ def run(selection: Selection) -> list[Curves]:
     for member in selection.members:
         for group in selection.groups(member):
             family = workspace.runs(selection.label, selection.edition.name, member, group, selection.seed)
-            logs = sorted(family.glob("*/log.jsonl"), key=lambda log: log.stat().st_mtime_ns)
+            logs = sorted(family.glob(f"*/{LOG}"), key=lambda log: log.stat().st_mtime_ns)
             if len(logs) > 1:
                 selection.ui.say(f"{member} {group}: the newest of {len(logs)} runs, {logs[-1].parent}")
-            lines = logs[-1].read_text(encoding="utf-8").split("\n")[:-1] if logs else []  # the last one is whole
-            if lines:
-                found.append(Curves(member, group, [json.loads(line) for line in lines]))
+            epochs, damaged = RunLog(logs[-1]).records() if logs else ([], 0)
+            if damaged:
+                selection.ui.warn(f"{logs[-1]}: {damaged} lines are not what was written, and are left out.")
+            if epochs:
+                found.append(Curves(member, group, epochs))
     if not found:
         raise UserError(
             f"{selection.label} has no training with seed {selection.seed} on {selection.edition.name} yet.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import shutil
 import threading
@@ -22,6 +21,7 @@ from asdcli.download.verify import Check, check
 from asdcli.errors import AsdError, UserError, WorkError, reason, unknown
 from asdcli.ui import Progress, Ui
 from asdcli.workspace.checksums import mismatch
+from asdcli.workspace.files import rename
 from asdcli.workspace.places import Workspace
 
 CHOICES = (*PARTS, "truth")
@@ -254,7 +254,7 @@ class Job:
         archive = self.tree.work / piece.zip
         if self.keep_zips and archive.exists():
             self.tree.zips.mkdir(exist_ok=True)
-            os.replace(archive, self.tree.zips / piece.zip)
+            rename(archive, self.tree.zips / piece.zip)
         for name in (piece.zip, f"{piece.zip}.part", f"{piece.zip}.part.json"):
             (self.tree.work / name).unlink(missing_ok=True)
 

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import decision_name, score_name, write_values
 from asdcli.challenge.editions.truth import Truth
@@ -22,10 +24,11 @@ from asdcli.recipe.schema import Norm
 from asdcli.scores.aligned import BY_TEST_CLIPS, Aligned, align
 from asdcli.scores.decisions import Decider, Rules, few_clips
 from asdcli.scores.domain_gap import steadiest
-from asdcli.scores.folders import ScoreFolder
+from asdcli.scores.folders import ScoreFolder, is_written_here
 from asdcli.scores.fuse import fuse
 from asdcli.scores.shares import FILE, Best, Choice, Shares, choice_to_dict, read_shares, relative, write_shares
 from asdcli.scores.weighing import Worth, equal_shares, weigh
+from asdcli.stages.selection import warn_of_damage
 from asdcli.stages.truths import given_truth
 from asdcli.ui import Ui
 from asdcli.workspace.made import Made, digest
@@ -107,11 +110,15 @@ def run(
     truth = given_truth(truth_places, edition)
     labels = [[*section, sorted(clips.items())] for section, clips in truth.clips.items()] if truth else None
     made_from = digest({**about, "sources": sources, "thresholds": thresholds, "numbers": numbers, "labels": labels})
-    if not Made(out).is_fresh(made_from):
+    if (fused := _read(out, made_from)) is None:
         with held or nullcontext():
-            if not Made(out).is_fresh(made_from):  # another process may have made it in the meantime
+            if (fused := _read(out, made_from)) is None:  # another process may have made it in the meantime
+                if not warn_of_damage(ui, Made(out), made_from) and Made(out).is_fresh(made_from):
+                    ui.warn(f"{Made(out).path} does not tell all of a fusion; it is made again.")
                 _make(ui, edition, folders, choice, norm, rules or {}, out, sets, made_from, truth, truth_places)
-    return _read(out)
+                fused = _read(out, made_from)
+    assert fused is not None
+    return fused
 
 
 def _make(
@@ -164,13 +171,29 @@ def _make(
     )
 
 
-def _read(out: Path) -> Fused:
-    made = Made(out).read()["all"]
+def _read(out: Path, made_from: str) -> Fused | None:
+    """The fusion in a folder; None where it is not there, not fresh, or where its note does not tell all of it."""
+    if not Made(out).is_fresh(made_from):
+        return None
+    try:
+        told = _Told.model_validate(Made(out).read()["all"])
+    except ValidationError:
+        return None
     shares, _ = read_shares(out / FILE)
-    worths = {name: Worth(**each) for name, each in made["worths"].items()}
-    about = made["not_evaluated"], made["few_clips"]
-    places = tuple(made["sets"]), tuple(made["machines"])
-    return Fused(out, made["normalisation"], shares, *places, worths, *about)
+    about = told.worths, told.not_evaluated, told.few_clips
+    return Fused(out, told.normalisation, shares, tuple(told.sets), tuple(told.machines), *about)
+
+
+class _Told(BaseModel):
+    """What `made.json` says of a fusion beside what it was made from."""
+
+    normalisation: Norm
+    sets: list[str]
+    machines: list[str]
+    worths: dict[str, Worth]
+    weights: dict[str, float]
+    not_evaluated: str
+    few_clips: str
 
 
 def _labelled_sets(folders: Sequence[ScoreFolder], sets: Sequence[str], truth: Truth | None) -> dict[str, Truth | None]:
@@ -257,7 +280,7 @@ def _training_clips(aligned: Aligned) -> Counter[str]:
 
 def _content(folder: ScoreFolder) -> str:
     """A hash of every file that a fusion reads."""
-    hashed = hashlib.sha256(str(sorted(folder.turned)).encode() if folder.turned else b"")
+    hashed = hashlib.sha256("".join(str(sorted(part)) for part in (folder.turned, folder.gone) if part).encode())
     for files in (*folder.scores.values(), *folder.decisions.values(), folder.train):
         for path in files.values():
             hashed.update(path.name.encode() + path.read_bytes())
@@ -267,7 +290,7 @@ def _content(folder: ScoreFolder) -> str:
 def _remove_others(ui: Ui, out: Path, files: Sequence[str]) -> None:
     """Files of an earlier fusion in this folder that this one does not have; nobody else's files are touched."""
     before = Made(out).read().get("all", {}).get("files", [])
-    if others := sorted(set(before) - {*files, FILE}):
+    if others := sorted(name for name in set(before) - {*files, FILE} if is_written_here(out, name)):
         ui.warn(f"{out} held a fusion of more: {len(others)} files of it are removed (first: {others[0]}).")
     for name in others:
-        (out / name).unlink(missing_ok=True)
+        (out / name).unlink()

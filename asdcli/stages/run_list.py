@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -10,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from asdcli.audio.clips import concat, scan_clips
 from asdcli.audio.packing import fresh_store
 from asdcli.challenge.editions.edition import load_edition
-from asdcli.errors import AsdError, UserError
+from asdcli.errors import AsdError, UserError, few
 from asdcli.recipe.loading import RECIPES, load_recipe
 from asdcli.stages.features import MachineStores
 from asdcli.stages.runs import find_run
@@ -21,9 +22,11 @@ from asdcli.stages.selection import Selection
 from asdcli.stages.train import ABOUT
 from asdcli.stages.traits import CodeNotRunError
 from asdcli.ui import Ui
-from asdcli.workspace.made import Made
+from asdcli.workspace.files import read_json
+from asdcli.workspace.made import Made, unsealed
 from asdcli.workspace.places import Workspace
 
+REMOVED = ".removed"  # ends the name of a folder while it is deleted
 CHANGED = {
     "recipe": "the recipe says otherwise now",
     "code": "the code of what it names is another",
@@ -63,7 +66,7 @@ class ListedRun:
 
 @dataclass(frozen=True)
 class Litter:
-    """What no command would read any more. what: `run`, `embeddings` or `store`."""
+    """What no command would read any more. what: `run`, `embeddings`, `store`, or `rest` of what was removed."""
 
     what: str
     path: Path
@@ -77,7 +80,7 @@ def list_runs(workspace: Workspace) -> list[ListedRun]:
     for family in sorted((workspace.root / "runs").glob("*/*/*/*/seed_*")):
         if any(path.is_file() for path in family.iterdir()):
             found.append(_listed(family, family.name, "older layout", "made by asd 0.1.0"))
-        for folder in sorted(path for path in family.iterdir() if path.is_dir()):
+        for folder in sorted(path for path in family.iterdir() if path.is_dir() and not path.name.endswith(REMOVED)):
             found.append(_listed(folder, family.name, *_state(workspace, folder)))
     return found
 
@@ -93,10 +96,13 @@ def _listed(folder: Path, seed: str, state: str, why: str) -> ListedRun:
 
 
 def _state(workspace: Workspace, folder: Path) -> tuple[str, str]:
+    made = Made(folder)
     try:
-        about = json.loads((folder / ABOUT).read_text())
-        changed = _changed(workspace, about)
-    except (OSError, ValueError, KeyError, TypeError):
+        about = unsealed(read_json(folder / ABOUT))
+        changed = _changed(workspace, _About.model_validate(about))
+    except ValueError:
+        if made.read():
+            return "not checked", f"its {ABOUT} cannot be read; asd train writes it again"
         return "stale", f"its {ABOUT} cannot be read"
     except _NotPackedError:
         changed = ["clips"]
@@ -108,36 +114,49 @@ def _state(workspace: Workspace, folder: Path) -> tuple[str, str]:
         return "stale", str(error)
     if changed:
         return "stale", ", ".join(CHANGED[part] for part in changed)
-    made = Made(folder)
     if not made.is_fresh(made.fingerprint() or ""):
         return "unfinished", ""
-    alarms = made.read()["all"].get("alarms", [])
-    return "fresh", alarms[-1] if alarms else ""
+    alarms = made.read()["all"].get("alarms")
+    return "fresh", str(alarms[-1]) if isinstance(alarms, list) and alarms else ""
 
 
-def _changed(workspace: Workspace, about: dict[str, Any]) -> list[str]:
+class _About(BaseModel):
+    """What `run.json` says of a run."""
+
+    recipe: str
+    profile: str
+    edition: str
+    sets: list[str]
+    machines: list[str]
+    member: str
+    group: str
+    seed: int
+    parts: dict[str, Any]
+
+
+def _changed(workspace: Workspace, about: _About) -> list[str]:
     """Names of the parts that would be others if the run were made today."""
-    folder = Path(about["recipe"])
+    folder = Path(about.recipe)
     known = folder if (folder / "recipe.yaml").is_file() else RECIPES / folder.name
     if not (known / "recipe.yaml").is_file():
         raise UserError(f"its recipe {folder} is gone")
-    machines = tuple(about["machines"])
+    machines = tuple(about.machines)
     selection = Selection(
         workspace,
         Ui(),
-        load_edition(about["edition"], own=True),
+        load_edition(about.edition, own=True),
         load_recipe(str(known)),
-        members=(about["member"],),
+        members=(about.member,),
         present=machines,
         machines=machines,
-        sets=tuple(about["sets"]),
-        seed=about["seed"],
+        sets=tuple(about.sets),
+        seed=about.seed,
         device_choice="cpu",
-        profile=about["profile"],
+        profile=about.profile,
         run_code=False,
     )
-    today = find_run(selection, about["member"], about["group"], _stores_as_they_are).parts
-    return [part for part in CHANGED if today[part] != about["parts"][part]]
+    today = find_run(selection, about.member, about.group, _stores_as_they_are).parts
+    return [part for part in CHANGED if today[part] != about.parts.get(part)]
 
 
 def _stores_as_they_are(selection: Selection, machine: str) -> MachineStores:
@@ -168,7 +187,7 @@ def _find_one(runs: Sequence[ListedRun], name: str) -> ListedRun:
     if not matching:
         raise UserError(f"There is no run '{name}'.", "asd runs")
     if len(matching) > 1:
-        folders = ", ".join(str(run.path) for run in matching[:3])
+        folders = few([str(run.path) for run in matching])
         raise UserError(f"{len(matching)} runs begin with '{name}'.", f"Name a folder, such as one of {folders}.")
     return matching[0]
 
@@ -182,22 +201,29 @@ def litter(workspace: Workspace) -> Iterator[Litter]:
     kept = {run.run for run in runs if run.state != "stale"}
     for made in sorted((workspace.root / "embeddings").glob("*/*/*/*/seed_*/made.json")):
         entry = Made(made.parent).read().get("all", {})
-        if "run" in entry and entry["run"] not in kept:
+        if isinstance(entry.get("run"), str) and entry["run"] not in kept:
             yield Litter("embeddings", made.parent, "their run is stale or gone", _bytes(made.parent))
     for index in sorted((workspace.root / "store").glob("*/*/*/index.json")):
         edition, set_name, machine = index.parts[-4:-1]
+        if machine.endswith(REMOVED):
+            continue
         raw = workspace.raw(edition, set_name)
         unplugged = raw.is_symlink() and not raw.exists()
         if not unplugged and not (raw / machine).is_dir():
             yield Litter("store", index.parent, "its clips are gone", _bytes(index.parent))
+    for top in ("runs", "embeddings", "store"):
+        for rest in sorted((workspace.root / top).rglob(f".*{REMOVED}")):
+            yield Litter("rest", rest, "a removal was cut off", _bytes(rest))
 
 
 def remove(workspace: Workspace, folder: Path) -> None:
     """Delete a folder of results; a kill in between leaves nothing that could be taken for whole."""
     with workspace.lock(folder):
-        gone = folder.with_name(f".{folder.name}.removed")
-        shutil.rmtree(gone, ignore_errors=True)
-        os.replace(folder, gone)
+        gone = folder
+        if not folder.name.endswith(REMOVED):
+            gone = folder.with_name(f".{folder.name}{REMOVED}")
+            shutil.rmtree(gone, ignore_errors=True)
+            os.replace(folder, gone)
         shutil.rmtree(gone)
     for above in folder.parents:
         if above == workspace.root or any(above.iterdir()):

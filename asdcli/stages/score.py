@@ -17,6 +17,7 @@ from asdcli.audio.units import clip_name, units_of
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import decision_name, score_name, write_values
 from asdcli.recipe.schema import Detector, Method
+from asdcli.scores.folders import is_written_here
 from asdcli.stages import embed
 from asdcli.stages.embed import Embedded, load_embedded
 from asdcli.stages.runs import find_run
@@ -48,9 +49,14 @@ def score_folder(selection: Selection, member: str, detector: str) -> Path:
 
 
 def _remove_others(selection: Selection, folder: Path, machine: str, files: list[str]) -> list[str]:
-    """Remove score files of sections that a machine no longer has; returns those of sets that were not worked on."""
+    """Remove score files of sections that a machine no longer has; returns those of sets that were not worked on, be
+    it that nobody asked for them, or that they are unplugged.
+    """
+    workspace, edition = selection.workspace, selection.edition.name
     before = Made(folder).read().get(machine, {}).get("files", [])
-    resting = [name for name in selection.workspace.sets(selection.edition.name) if name not in selection.sets]
+    unasked = [name for name in workspace.sets(edition) if name not in selection.sets]
+    resting = [name for name in unasked if (workspace.raw(edition, name) / machine).is_dir()]
+    resting += workspace.unplugged(edition)
     others = [name for name in before if name not in files]
     kept = [name for name in others if name.partition("/")[0] in resting and (folder / name).is_file()]
     _remove(selection, folder, [name for name in others if name not in kept])
@@ -78,18 +84,13 @@ def _remove_gone(selection: Selection, folder: Path) -> None:
 
 def _remove(selection: Selection, folder: Path, names: list[str]) -> None:
     """Of the files that were noted as written here, and of nothing else: notes may be damaged."""
-    there = [name for name in names if _is_score_file(name) and (folder / name).is_file()]
+    there = [name for name in names if is_written_here(folder, name)]
     if there:
         selection.ui.warn(
             f"{len(there)} score files in {folder} are of what is no longer in the data: removed (first: {there[0]})."
         )
     for name in there:
         (folder / name).unlink()
-
-
-def _is_score_file(name: str) -> bool:
-    part, _, file_name = name.partition("/")
-    return part in ("train", *SETS) and plain_name(file_name)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
 
 from asdcli.errors import UserError, unknown
 from asdcli.recipe.schema import Norm
@@ -108,11 +111,35 @@ def current_ensemble(selection: Selection) -> ScoreFolder:
         choice, norm = read_shares(whole / FILE)
         fused, _ = fuse_recipe(selection, System(choice, norm or "train"), ensemble_folder(selection, "of-all"))
     else:
-        made = Made(place).read().get("all", {})
-        system = System(choice_from_dict(made.get("choice")), made.get("normalisation", "train"))
-        fused, _ = fuse_recipe(selection, system, None, truth_places=list(map(Path, made.get("truth", ()))))
+        system, truth_places = _as_made(selection, place)
+        fused, _ = fuse_recipe(selection, system, None, truth_places)
     folder = open_score_folder(selection.workspace, selection.ui, fused.out, selection.edition)
     return replace(folder, name=f"{folder.name} (oracle on dev)") if fused.shares.oracle else folder
+
+
+class _How(BaseModel):
+    """What `made.json` says of how a fusion was made."""
+
+    choice: dict[str, Any] | None = None
+    normalisation: Norm = "train"
+    truth: list[Path] = []
+
+
+def _as_made(selection: Selection, place: Path) -> tuple[System, list[Path]]:
+    """How the fusion in a folder was made, and the ground truth it was given; the defaults where there is none.
+
+    Where the note of it is damaged, the weights it left are kept.
+    """
+    made = Made(place)
+    try:
+        how = _How.model_validate(made.read().get("all", {}))
+        if made.fingerprint() is not None or not (place / FILE).is_file():
+            return System(choice_from_dict(how.choice), how.normalisation), how.truth
+    except ValueError:
+        pass
+    selection.ui.warn(f"{made.path} is not what was written; the weights in {place / FILE} are kept.")
+    choice, norm = read_shares(place / FILE)
+    return System(choice, norm or "train"), []
 
 
 def has_ensemble(selection: Selection) -> bool:

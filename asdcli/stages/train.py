@@ -19,8 +19,8 @@ from asdcli.stages.selection import Done, Selection, warn_of_damage
 from asdcli.training import CHECKPOINT
 from asdcli.training.labels import CLASS, LabelSets
 from asdcli.ui import Ui
-from asdcli.workspace.files import write_atomic
-from asdcli.workspace.made import Made
+from asdcli.workspace.files import read_json, write_atomic
+from asdcli.workspace.made import Made, digest, sealed, unsealed
 
 if TYPE_CHECKING:
     from asdcli.nn.pretrained import FindWeights
@@ -90,7 +90,7 @@ def run(selection: Selection) -> list[Done]:
 
 def is_fresh(run: Run) -> bool:
     """Whether a run is there and is what would be trained."""
-    return Made(run.folder).is_fresh(run.made_from)
+    return Made(run.folder).is_fresh(run.made_from) and last_phase(run) is not None
 
 
 def _bring_up_to_date(selection: Selection, run: Run) -> Done:
@@ -99,9 +99,17 @@ def _bring_up_to_date(selection: Selection, run: Run) -> Done:
         _train(selection, run)
 
     fresh = selection.workspace.bring_up_to_date(run.folder, lambda: is_fresh(run), make)
+    _keep_about(selection, run)
     if (left := run.folder / CHECKPOINT).exists():
         left.unlink(missing_ok=True)
     return Done(run.title, str(run.folder), fresh)
+
+
+def last_phase(run: Run) -> str | None:
+    """The phase whose network the weights are of; None where the run does not tell."""
+    phases = Made(run.folder).read().get("all", {}).get("phases")
+    known = isinstance(phases, list) and phases and phases[-1] in list(run.method.phases)
+    return str(phases[-1]) if known else None
 
 
 def check_weights(selection: Selection, run: Run) -> None:
@@ -114,7 +122,11 @@ def check_weights(selection: Selection, run: Run) -> None:
 def _forget_damaged(selection: Selection, run: Run) -> bool:
     """Whether the weights are not what was written; they are then as if they had never been made."""
     made = Made(run.folder)
-    damaged = warn_of_damage(selection.ui, made, run.made_from, again=f"{run.title} is trained again")
+    again = f"{run.title} is trained again"
+    damaged = warn_of_damage(selection.ui, made, run.made_from, again=again)
+    if not damaged and made.fingerprint() == run.made_from and last_phase(run) is None:
+        selection.ui.warn(f"{made.path} does not tell the phases of its training; {again}.")
+        damaged = True
     if damaged:
         made.forget("all")
     return damaged
@@ -144,7 +156,14 @@ def make_watch(selection: Selection, method: Method, data: ClipData, view: View)
 def run_labels(selection: Selection, run: Run) -> LabelSets:
     """The classes that a run has learnt; it is trained again first if what it left is damaged."""
     check_weights(selection, run)
-    return LabelSets.from_json(json.loads((run.folder / LABELS).read_text()))
+    try:
+        return LabelSets.from_json(read_json(run.folder / LABELS))
+    except ValueError:
+        selection.ui.warn(f"{run.folder / LABELS} holds no classes; {run.title} is trained again.")
+    Made(run.folder).forget("all")
+    with selection.workspace.lock(run.folder):
+        _train(selection, run)
+    return LabelSets.from_json(read_json(run.folder / LABELS))
 
 
 def make_view(selection: Selection, method: Method, data: ClipData, rows: np.ndarray) -> View:
@@ -163,7 +182,7 @@ def _train(selection: Selection, run: Run) -> None:
     method, folder, device = run.method, run.folder, selection.device
     data = ClipData(selection, method, run.machines)
     view = training_view(selection, method, data)
-    write_atomic(folder / ABOUT, json.dumps(_about(selection, run), indent=1).encode())
+    _write_about(selection, run)
     trained = train(
         method,
         view,
@@ -183,8 +202,7 @@ def _train(selection: Selection, run: Run) -> None:
     write_atomic(folder / WEIGHTS, _packed(trained, run.started_from))
     Made(folder).write(
         run.made_from,
-        [WEIGHTS, LABELS, ABOUT, "recipe.json", "log.jsonl"],
-        checked=[WEIGHTS, LABELS],
+        [WEIGHTS, LABELS],
         seed=selection.seed,
         device=device.type,
         threads=torch.get_num_threads(),
@@ -216,8 +234,9 @@ def load_task(selection: Selection, run: Run, view: View) -> Task:
     from asdcli.nn.lora import base_of, load_moved
     from asdcli.training.run import build_task
 
-    last_phase, path = Made(run.folder).read()["all"]["phases"][-1], run.folder / WEIGHTS
-    task = build_task(run.method, last_phase, view, selection.device, seed=0)
+    phase, path = last_phase(run), run.folder / WEIGHTS
+    assert phase is not None, "a fresh run tells it"
+    task = build_task(run.method, phase, view, selection.device, seed=0)
     if base_of(path):
         task.model.load_pretrained(weight_finder(selection))  # type: ignore[operator]
         load_moved(task, path, run.started_from)
@@ -230,6 +249,18 @@ def weight_finder(selection: Selection) -> FindWeights:
     """Finds published weights by name where they lie under the root; they are fetched first if that is possible."""
     folder = selection.workspace.weights
     return lambda name: need_weights(load_weights(name), folder, Line.to(), selection.ui)
+
+
+def _write_about(selection: Selection, run: Run) -> None:
+    write_atomic(run.folder / ABOUT, json.dumps(sealed(_about(selection, run)), indent=1).encode())
+
+
+def _keep_about(selection: Selection, run: Run) -> None:
+    """Write anew what tells whose run this is, if it is damaged: the weights do not depend on it."""
+    about = unsealed(read_json(run.folder / ABOUT))
+    if about is None or digest(about.get("parts")) != run.made_from:
+        selection.ui.warn(f"{run.folder / ABOUT} is not what was written; it is written again.")
+        _write_about(selection, run)
 
 
 def _about(selection: Selection, run: Run) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from asdcli.recipe.components import check, code_digest, lookup
 from asdcli.recipe.schema import Method
 from asdcli.stages.describe import check_components, components, plugins, starts
 from asdcli.workspace.files import read_json, write_atomic
-from asdcli.workspace.made import digest
+from asdcli.workspace.made import digest, sealed, unsealed
 
 MEMORY = ".checked.json"
 REMEMBERED = 500  # methods; more than a root with all recipes and editions has
@@ -80,7 +80,7 @@ class Memory:
 
     @cached_property
     def _known(self) -> dict[str, Traits]:
-        kept = read_json(self.path)
+        kept = unsealed(read_json(self.path)) or {}
         with contextlib.suppress(LookupError, TypeError, AttributeError):
             if kept["made_by"] == _sources() and len(kept["methods"]) < REMEMBERED:
                 return {key: Traits(**entry) for key, entry in kept["methods"].items()}
@@ -89,7 +89,7 @@ class Memory:
     def _save(self) -> None:
         entries = {key: asdict(traits) for key, traits in self._known.items()}
         with contextlib.suppress(OSError):
-            write_atomic(self.path, json.dumps({"made_by": _sources(), "methods": entries}).encode())
+            write_atomic(self.path, json.dumps(sealed({"made_by": _sources(), "methods": entries})).encode())
 
 
 def _traits(method: Method) -> Traits:

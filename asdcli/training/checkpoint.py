@@ -1,9 +1,8 @@
-"""Checkpoints and logs of a run: whatever a kill leaves behind is enough to go on exactly."""
+"""Checkpoints of a run: whatever a kill leaves behind is enough to go on exactly."""
 
 from __future__ import annotations
 
 import io
-import json
 import time
 import zlib
 from pathlib import Path
@@ -64,29 +63,3 @@ class Checkpoint:
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
-
-
-class RunLog:
-    """One JSON object per epoch. A resumed run first cuts what came after its checkpoint, so no epoch stands twice."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def write(self, record: dict[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
-
-    def alarms(self) -> list[str]:
-        """What was said of the run, epoch by epoch."""
-        if not self.path.exists():
-            return []
-        records = (json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines())
-        return [sentence for record in records for sentence in record.get("alarms", [])]
-
-    def size(self) -> int:
-        return self.path.stat().st_size if self.path.exists() else 0
-
-    def cut(self, size: int) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            file.truncate(min(size, file.tell()))

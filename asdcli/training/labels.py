@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from asdcli.audio.clips import ClipTable
 from asdcli.errors import UserError
 
 LabelSource = Literal["section", "attributes", "domain"]
+LabelKind = Literal[LabelSource, "machine", "attribute", "example"]
 CLASS, MACHINE = "class", "machine"
 UNSEEN = -1
 
@@ -29,7 +30,7 @@ class LabelSet:
     clip's path, in the place of what they go by (`training/clusters.py`).
     """
 
-    by: Literal["section", "attributes", "domain", "machine", "attribute", "example"]
+    by: LabelKind
     names: tuple[str, ...]
     machine: str = ""
     attribute: str = ""
@@ -40,6 +41,13 @@ class LabelSet:
         number = {name: index for index, name in enumerate(self.names)}
         keys = zip(clips.path.tolist(), self._keys(clips), strict=True)
         return np.array([number.get(self.told.get(path, key), UNSEEN) for path, key in keys], dtype=np.int64)
+
+    def is_sound(self) -> bool:
+        """Whether every field is of its type."""
+        if not isinstance(self.told, dict):
+            return False
+        texts = (*self.names, self.machine, self.attribute, *self.told, *self.told.values())
+        return self.by in get_args(LabelKind) and all(isinstance(text, str) for text in texts)
 
     def _keys(self, clips: ClipTable) -> list[str]:
         if self.by == "attribute":
@@ -75,9 +83,15 @@ class LabelSets(dict[str, LabelSet]):
         return {name: asdict(one) for name, one in self.items()}
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> LabelSets:
-        """The inverse of `to_json`."""
-        return cls({name: LabelSet(**{**one, "names": tuple(one["names"])}) for name, one in document.items()})
+    def from_json(cls, document: Any) -> LabelSets:
+        """The inverse of `to_json`. Raises ValueError for anything else."""
+        try:
+            sets = {name: LabelSet(**{**one, "names": tuple(one["names"])}) for name, one in document.items()}
+        except (AttributeError, LookupError, TypeError) as error:
+            raise ValueError("these are no sets of classes") from error
+        if not all(one.is_sound() for one in sets.values()):
+            raise ValueError("these are no sets of classes")
+        return cls(sets)
 
 
 def label_sets(clips: ClipTable, sources: Sequence[LabelSource]) -> LabelSets:

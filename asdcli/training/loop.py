@@ -24,8 +24,9 @@ from asdcli.nn.schedules import SCHEDULES
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Phase
 from asdcli.training.augments import AUGMENTS, Make
-from asdcli.training.checkpoint import Checkpoint, RunLog
+from asdcli.training.checkpoint import Checkpoint
 from asdcli.training.precision import bfloat16_network
+from asdcli.training.runlog import RunLog
 from asdcli.training.samplers import SAMPLERS
 from asdcli.training.seeds import generator, seed_layers
 from asdcli.training.split import split_examples

@@ -17,11 +17,12 @@ from asdcli.nn.pretrained import FindWeights, StartsPretrained
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Clustering, Method
 from asdcli.training import CHECKPOINT
-from asdcli.training.checkpoint import Checkpoint, RunLog
+from asdcli.training.checkpoint import Checkpoint
 from asdcli.training.clusters import Count, clustered_labels
 from asdcli.training.embedding import embedded_parts, joined
 from asdcli.training.labels import CLASS, LabelSets
 from asdcli.training.loop import PhaseLoop
+from asdcli.training.runlog import LOG, RunLog
 from asdcli.training.seeds import derive_seed
 from asdcli.training.tasks import TASKS
 from asdcli.training.tasks.task import Task, carry_over
@@ -83,7 +84,7 @@ def train(
     clusters: how many a machine's clips are parted into, by machine, where a phase clusters.
     watch: looks at test clips after each epoch, for the run log.
     """
-    checkpoint, log = Checkpoint(folder / CHECKPOINT, fingerprint), RunLog(folder / "log.jsonl")
+    checkpoint, log = Checkpoint(folder / CHECKPOINT, fingerprint), RunLog(folder / LOG)
     saved = checkpoint.load()
     log.cut(saved["log_size"] if saved else 0)
     if checkpoint.damaged:

@@ -65,6 +65,22 @@ def flush(path: Path) -> None:
             os.close(handle)
 
 
+def flush_below(folder: Path) -> None:
+    """Have all files below a folder, and their names, on the disk itself: quickly so after all have been written."""
+    for place, _, files in os.walk(folder):
+        for name in files:
+            flush(Path(place, name))
+        flush(Path(place))
+
+
+def rename(source: Path, target: Path) -> None:
+    """Move what is on the disk already to another place there, which outlives a power cut."""
+    os.replace(source, target)
+    flush(target.parent)
+    if source.parent != target.parent:
+        flush(source.parent)
+
+
 _BLOCK = 1 << 20
 
 
@@ -79,8 +95,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         flush(temporary)
-        os.replace(temporary, path)
-        flush(path.parent)
+        rename(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -21,6 +21,22 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
+def sealed(note: dict[str, Any]) -> dict[str, Any]:
+    """A note with a hash of itself, for a file that may be damaged before it is read again."""
+    return {**note, _SEAL: digest(note)}
+
+
+def unsealed(note: Any) -> dict[str, Any] | None:
+    """The note that was sealed; None for one that has changed since. Notes of older versions have no seal."""
+    if not isinstance(note, dict):
+        return None
+    rest = {key: value for key, value in note.items() if key != _SEAL}
+    return rest if note.get(_SEAL, digest(rest)) == digest(rest) else None
+
+
+_SEAL = "check"
+
+
 class Made:
     """`made.json` of a folder: for each part of it, what the part was made from. Written last, so its word is good."""
 
@@ -31,8 +47,8 @@ class Made:
     def read(self) -> dict[str, Any]:
         """Part by part; what is damaged is as if it had never been made."""
         loaded = read_json(self.path)
-        known = loaded if isinstance(loaded, dict) else {}
-        return {part: entry for part, entry in known.items() if _is_entry(entry)}
+        found = {part: unsealed(entry) for part, entry in loaded.items()} if isinstance(loaded, dict) else {}
+        return {part: entry for part, entry in found.items() if entry is not None and _is_entry(entry)}
 
     def fingerprint(self, part: str = "all") -> str | None:
         entry = self.read().get(part)
@@ -49,17 +65,27 @@ class Made:
         return all((self.folder / name).is_file() for name in entry["files"]) and not self._changed(entry, read=False)
 
     def damaged(self, fingerprint: str, part: str = "all") -> str:
-        """The first file that was made from this and is not what was written, its bytes read; empty where none is.
+        """The first file that was made from this and is gone or not what was written, its bytes read; else empty.
 
-        To be asked before a result is read for work, and before it is made again, to say why.
+        To be asked before a result is read for work, and before it is made again, to say why. Of what was made from
+        something else nothing is said, unless the note itself is damaged, so that nobody can tell.
         """
         entry = self.read().get(part)
-        if entry is None or entry["fingerprint"] != fingerprint:
+        if entry is None:
+            loaded = read_json(self.path)
+            untold = part in loaded if isinstance(loaded, dict) else self.path.is_file()
+            return self.path.name if untold else ""
+        if entry["fingerprint"] != fingerprint:
             return ""
         return self._changed(entry, read=True)
 
     def _changed(self, entry: dict[str, Any], read: bool) -> str:
-        """The first changed file of those that were noted; read: whether to read what looks as it was written."""
+        """The first changed file of those that were noted; read: whether to read what looks as it was written, and to
+        count what is gone.
+        """
+        gone = [name for name in entry["files"] if not (self.folder / name).is_file()]
+        if read and gone:
+            return str(gone[0])
         for name, (mark, crc) in entry.get("written", {}).items():
             path = self.folder / name
             if path.is_file() and (read or mark_of(path) != mark) and crc_of(path) != crc:
@@ -73,12 +99,15 @@ class Made:
         paths = {name: self.folder / name for name in (files if checked is None else checked)}
         written = {name: [mark_of(path), crc_of(path)] for name, path in paths.items() if path.is_file()}
         entry = {"fingerprint": fingerprint, "files": files, "written": written, "asd": asdcli.__version__, **about}
-        write_atomic(self.path, json.dumps({**self.read(), part: entry}, indent=1).encode())
+        self._save({**self.read(), part: entry})
 
     def forget(self, part: str) -> None:
         """As if a part had never been made."""
-        rest = {name: entry for name, entry in self.read().items() if name != part}
-        write_atomic(self.path, json.dumps(rest, indent=1).encode())
+        self._save({name: entry for name, entry in self.read().items() if name != part})
+
+    def _save(self, parts: dict[str, dict[str, Any]]) -> None:
+        document = {name: sealed(entry) for name, entry in parts.items()}
+        write_atomic(self.path, json.dumps(document, indent=1).encode())
 
 
 def _is_entry(entry: Any) -> bool:

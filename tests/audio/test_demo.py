@@ -131,6 +131,13 @@ def test_missing_clips_and_other_seeds_are_made_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("few")
+def test_clips_are_on_the_disk_before_they_have_their_place(tmp_path: Path, renamed: dict[str, bool]) -> None:
+    generate_demo(tmp_path)
+    assert {path.name for path in tmp_path.rglob("*.wav")} <= renamed.keys()
+    assert all(renamed.values())
+
+
+@pytest.mark.usefixtures("few")
 def test_stopped_half_way_leaves_nothing_that_looks_done(tmp_path: Path) -> None:
     def stop(done: int) -> None:
         if done == 3:

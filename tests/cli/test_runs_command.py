@@ -52,5 +52,16 @@ def test_a_run_is_removed_by_its_name_or_its_folder(root: Path) -> None:
         invoke("runs", "remove", first["run"], "--yes", "--root", root)
 
 
+def test_what_a_killed_removal_left_is_no_run_and_goes(root: Path) -> None:
+    first, second = json.loads(invoke("runs", "--json", "--root", root))
+    left = Path(second["path"])
+    left = left.rename(left.with_name(f".{left.name}.removed"))
+    (left / "run.json").unlink()
+    assert json.loads(invoke("runs", "--json", "--root", root)) == [first]
+    done = json.loads(invoke("runs", "clean", "--yes", "--json", "--root", root))
+    assert done["removed"] == [str(left)]
+    assert not left.exists()
+
+
 def test_a_bare_root_has_no_runs(tmp_path: Path) -> None:
     assert json.loads(invoke("runs", "--json", "--root", tmp_path / "new")) == []

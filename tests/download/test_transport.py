@@ -311,6 +311,14 @@ def test_a_killed_process_leaves_a_whole_part(server: Server, line: Line, tmp_pa
     assert len(server.log) == asked
 
 
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    server: Server, line: Line, tmp_path: Path, renamed: dict[str, bool]
+) -> None:
+    put(server)
+    line.fetch(wanted(tmp_path))
+    assert renamed == {"file.zip.part": True}
+
+
 @pytest.mark.parametrize("spoiled", [b"", b"{}", b"[]", b'{"of": [400000, {}], "validator": "x"}', b"\x00"])
 def test_a_spoiled_note_means_to_start_over(server: Server, line: Line, tmp_path: Path, spoiled: bytes) -> None:
     put(server)

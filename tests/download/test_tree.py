@@ -47,7 +47,7 @@ def cut_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
         left[0] -= 1
         replace(*arguments)
 
-    monkeypatch.setattr(module.os, "replace", counted)
+    monkeypatch.setattr(os, "replace", counted)
 
 
 @pytest.mark.parametrize("order", [("train", "eval"), ("eval", "train")])
@@ -60,6 +60,14 @@ def test_two_zips_make_one_machine(tmp_path: Path, order: tuple[str, str]) -> No
     assert sorted(path.name for path in tree.folder.iterdir()) == ["downloaded.json", "eval_data"]
     assert tree.holds("train", "fan")
     assert tree.holds("eval", "fan")
+
+
+def test_files_are_on_the_disk_before_they_have_their_place(tmp_path: Path, renamed: dict[str, bool]) -> None:
+    add(tmp_path, "train", TRAIN)
+    add(tmp_path, "eval", TEST)
+    names = {"a.wav", "b.wav", "c.wav", "d.wav", "attributes_03.csv", "note.json"}
+    assert names <= {name for name, flushed in renamed.items() if flushed}
+    assert all(renamed.values())
 
 
 def test_two_zips_of_one_machine_at_the_same_moment(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_the_other_source_of_2025(server: Server, tmp_path: Path) -> None:
     assert gaps(tmp_path / "truth", edition) == []
 
 
-def test_an_incomplete_truth_is_not_placed(server: Server, tmp_path: Path) -> None:
+def test_an_incomplete_truth_is_not_placed(server: Server, tmp_path: Path, renamed: dict[str, bool]) -> None:
     edition, line = load_edition("dcase2023"), Line(server.url, QUICK)
     files = official(tmp_path / "official", edition)
     short = {name: data for name, data in files.items() if "shaker" not in name}
@@ -112,6 +112,8 @@ def test_an_incomplete_truth_is_not_placed(server: Server, tmp_path: Path) -> No
     put(server, edition, files)
     fetch_truth(edition, line, tmp_path / "work", place)
     assert tree_bytes(place) == {**files, "notes.txt": b"mine"}
+    assert {Path(name).name for name in files} <= renamed.keys()
+    assert all(renamed.values())
 
 
 def test_a_section_with_too_few_clips(tmp_path: Path) -> None:

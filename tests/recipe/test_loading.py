@@ -225,7 +225,7 @@ def test_a_path_that_is_no_recipe_says_what_it_is(tmp_path: Path, monkeypatch: p
         load_recipe("scores")
     for name in "dcba":
         (tmp_path / "scores" / name).write_text("")
-    with pytest.raises(UserError, match=r"scores is a folder without recipe.yaml \(a, b, c, ...\)"):
+    with pytest.raises(UserError, match=r"scores is a folder without recipe.yaml \(a, b, c and 1 more\)"):
         load_recipe("scores")
     with pytest.raises(UserError, match=r"notes.yaml is a file, and no recipe"):
         load_recipe("notes.yaml")

@@ -312,6 +312,8 @@ def test_a_choice_comes_back_from_its_document(choice: Choice) -> None:
         ("weights:\n  a: 1\n  b: much\n", "line 3: the weight of b"),
         ("weights:\n  a: -1\n", "line 2: the weight of a"),
         ("weights: {a: 0}\n", "all weights are 0"),
+        ("weights: {a: 1}\nmachines: {fan: 5}\n", "line 2: machines holds weights by machine"),
+        ("weights: {a: 1}\noracle: 'no'\n", "line 2: oracle is true or false"),
         ("weights: {a: 1}\nmachines:\n  fan: {a: 0}\n", "line 3: all weights are 0"),
         ("weights: {a: 1}\nnormalisation: tain\n", "Did you mean 'train'"),
         ("weights: [1, 2]\n", "holds no weights"),

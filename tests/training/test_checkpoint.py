@@ -9,7 +9,7 @@ import torch
 
 import asdcli.training.checkpoint as module
 from asdcli.errors import WorkError
-from asdcli.training.checkpoint import Checkpoint, RunLog
+from asdcli.training.checkpoint import Checkpoint
 
 STATE = {"phase": "train", "at": {"step": 3, "best_loss": float("inf")}, "task": {"w": torch.arange(3.0)}, "best": None}
 
@@ -75,26 +75,6 @@ def test_a_checkpoint_can_be_removed_twice(tmp_path: Path) -> None:
     checkpoint.remove()
     checkpoint.remove()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_log_is_cut_to_a_size_it_had(tmp_path: Path) -> None:
-    log = RunLog(tmp_path / "deep" / "log.jsonl")
-    assert log.size() == 0
-    log.cut(0)
-    log.write({"epoch": 0})
-    size = log.size()
-    log.write({"epoch": 1})
-    log.cut(size)
-    assert log.path.read_text() == '{"epoch": 0}\n'
-    log.write({"epoch": 1, "loss": 0.5})
-    assert log.path.read_text() == '{"epoch": 0}\n{"epoch": 1, "loss": 0.5}\n'
-
-
-def test_a_log_that_lost_lines_is_not_filled_with_zeros(tmp_path: Path) -> None:
-    log = RunLog(tmp_path / "log.jsonl")
-    log.cut(100)
-    log.write({"epoch": 5})
-    assert log.path.read_text() == '{"epoch": 5}\n'
 
 
 @pytest.mark.parametrize("place", range(0, 1000, 37))

@@ -17,10 +17,11 @@ from asdcli.audio.features import Features
 from asdcli.recipe.components import Component
 from asdcli.recipe.schema import Method, Phase
 from asdcli.training.augments.mixup import Mixup
-from asdcli.training.checkpoint import Checkpoint, RunLog
+from asdcli.training.checkpoint import Checkpoint
 from asdcli.training.labels import CLASS, LabelSets, label_sets
 from asdcli.training.loop import PhaseLoop
 from asdcli.training.run import train
+from asdcli.training.runlog import RunLog
 from asdcli.training.seeds import generator
 from asdcli.training.tasks.reconstruction import Reconstruction
 from asdcli.training.tasks.task import Task

@@ -14,6 +14,7 @@ from asdcli.audio.demo.plan import Clip, plan
 from asdcli.audio.demo.signals import SAMPLE_RATE_HZ
 from asdcli.challenge.csvfile import write_rows
 from asdcli.errors import UserError
+from asdcli.workspace.files import flush_below, rename
 from asdcli.workspace.locks import locked
 from asdcli.workspace.places import raw_folder
 
@@ -72,9 +73,10 @@ def _replace(out: Path, seed: int, clips: list[Clip], progress: Callable[[int], 
         shutil.rmtree(leftover, ignore_errors=True)
     try:
         _write(partial, seed, clips, progress)
+        flush_below(partial)
         if out.exists():
-            out.rename(old)
-        partial.rename(out)
+            rename(out, old)
+        rename(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)

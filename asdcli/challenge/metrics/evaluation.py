@@ -174,6 +174,22 @@ def units_by_set(edition: Edition, found: Iterable[Unit]) -> dict[str, list[Unit
     return {name: sets[name] for name in SETS if name in sets}
 
 
+def by_truth(present: Sequence[Unit], truth: Truth) -> tuple[list[Unit], list[Unit]]:
+    """Units that have ground truth, and those that have none; if none has any, all are among the first, so that who
+    looks the first one up says what is wrong.
+    """
+    labelled = [unit for unit in present if truth.of(unit)] or list(present)
+    return labelled, [unit for unit in present if unit not in labelled]
+
+
+def missing_units(
+    edition: Edition, set_name: str, present: Collection[Unit], machines: Collection[str] = ()
+) -> list[Unit]:
+    """Units of a set, as far as it is known in advance, that are not present; of some machines, or of all."""
+    due = [unit for unit in units(edition, set_name) if not machines or unit.machine in machines]
+    return [unit for unit in due if unit not in present]
+
+
 def evaluate(
     edition: Edition,
     scores: Mapping[Unit, Values],
@@ -194,14 +210,11 @@ def evaluate(
     A section in which a class is absent has no AUC: its values are nan, all means leave them out, and a note says so.
     """
     set_name, present = _one_set(edition, scores)
-    labelled = [unit for unit in present if truth.of(unit)] or present  # of none: the first one says so
-    unlabelled = [unit for unit in present if unit not in labelled]
+    labelled, unlabelled = by_truth(present, truth)
     scored = {unit: _scored(unit, scores[unit], truth, (decisions or {}).get(unit)) for unit in labelled}
     scored = {unit: clips for unit, clips in scored.items() if len(clips.labels)}  # the truth's notes tell the others
     rows = {unit: _unit_row(edition, unit, clips) for unit, clips in scored.items()}
-    known = units(edition, set_name)
-    chosen = [unit for unit in known if not machines or unit.machine in machines]
-    missing = [unit for unit in chosen if unit not in scored and unit not in unlabelled]
+    missing = missing_units(edition, set_name, (*scored, *unlabelled), machines)
     decided = {unit for unit, clips in scored.items() if clips.decided is not None}
     undecided = [unit for unit in scored if decided and unit not in decided]
     left_out = [machine for machine in edition.machines.get(set_name, ()) if machines and machine not in machines]

@@ -16,6 +16,7 @@ from asdcli.challenge.submission.team import parse_label
 from asdcli.errors import UserError
 from asdcli.workspace.files import replacing
 
+_OWN = b"asd: own data set "  # and its name: the comment in a package of one
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # one time for all files, so that equal systems give equal zips
 
 
@@ -40,7 +41,7 @@ def write_package(
 
     The zip is checked before it gets its name: `expected` holds the names of the evaluation clips where they are known.
     Raises UserError with a line for each defect, and leaves no file behind then. Warnings pass; `check_package` on the
-    result tells them. A package of another edition is not written over, which is a UserError too.
+    result tells them. A package of another edition or own data set is not written over, which is a UserError too.
     """
     team = _team(systems)
     files: dict[str, bytes] = {}
@@ -49,19 +50,30 @@ def write_package(
     if report_pdf is not None:
         files[f"task2/{team}_task2.technical_report.pdf"] = _read(report_pdf)
     path = out_dir / f"{team}.zip"
-    before = edition_within(path) if path.is_file() else None
+    before = (_own_data_of(path) or edition_within(path)) if path.is_file() else None
     if before not in (None, edition.name):
         raise UserError(
             f"{path} is a package of {before}, and one of {edition.name} would take its place.",
             "Move it away, or choose another --label.",
         )
     with replacing(path) as draft:
-        _write_zip(draft, files)
+        _write_zip(draft, files, _OWN + edition.name.encode() if edition.own else b"")
         errors = check_package(draft, edition, expected).errors
         if errors:
             lines = [f"{e.where.replace(draft.name, path.name)}: {e.told}" for e in errors]
-            raise UserError("The package would not be valid, so it was not written:\n  " + "\n  ".join(lines))
+            kept = f"{path} is still the package of before." if path.is_file() else ""
+            raise UserError("The package would not be valid, so it was not written:\n  " + "\n  ".join(lines), kept)
     return path
+
+
+def _own_data_of(path: Path) -> str:
+    """The own data set that a package says it is of: machines of own data tell no edition, or a wrong one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            comment = archive.comment
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return ""
+    return comment.removeprefix(_OWN).decode(errors="replace") if comment.startswith(_OWN) else ""
 
 
 def _team(systems: Sequence[SubmittedSystem]) -> str:
@@ -94,8 +106,9 @@ def _read(path: Path) -> bytes:
         raise UserError(f"Cannot read {path}: {error.strerror}.") from error
 
 
-def _write_zip(path: Path, files: Mapping[str, bytes]) -> None:
+def _write_zip(path: Path, files: Mapping[str, bytes], comment: bytes) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.comment = comment
         for name in sorted(files):
             info = zipfile.ZipInfo(name, _EPOCH)
             info.external_attr = 0o644 << 16

@@ -132,6 +132,24 @@ def test_a_package_with_errors_is_not_written_and_an_older_one_stays(tmp_path: P
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("machines", [("press",), ("ToyCar",)])
+def test_own_data_sets_of_one_label_do_not_write_over_each_other(tmp_path: Path, machines: tuple[str, ...]) -> None:
+    """Though their machines tell no edition, or that of another."""
+    alpha, beta = load_edition("alpha", own=True), load_edition("beta", own=True)
+    scores, decisions = tmp_path / "scores.csv", tmp_path / "decisions.csv"
+    write_values(scores, ["a.wav", "b.wav"], [0.5, 1.5])
+    write_values(decisions, ["a.wav", "b.wav"], [0, 1])
+    found = {Unit(machine, "00", ""): scores for machine in machines}
+    meta = make_system(tmp_path, load_edition("demo"), "Example_UNI_task2_1").meta
+    system = SubmittedSystem("Example_UNI_task2_1", found, dict.fromkeys(found, decisions), {**meta, "results": {}})
+    path = write_package(alpha, [system], tmp_path / "out")
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=r"is a package of alpha, and one of beta would take its place"):
+        write_package(beta, [system], tmp_path / "out")
+    assert path.read_bytes() == before
+    assert write_package(alpha, [system], tmp_path / "out").read_bytes() == before
+
+
 def test_a_missing_machine_type_stops_the_package(tmp_path: Path) -> None:
     edition = load_edition("dcase2026")
     system = make_system(tmp_path / "scores", edition, "Example_UNI_task2_1")

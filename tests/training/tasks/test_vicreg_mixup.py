@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from asdcli.errors import UserError
 from asdcli.nn.losses.vicreg import covariance_loss, mixture_distance, variance_loss
 from asdcli.training.augments.mixup import Mixup
-from asdcli.training.checkpoint import RunLog
 from asdcli.training.loop import PhaseLoop
+from asdcli.training.runlog import RunLog
 from asdcli.training.seeds import generator
 from asdcli.training.tasks.mixed_softmax import MixedSoftmax
 from asdcli.training.tasks.task import Task
