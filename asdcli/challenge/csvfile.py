@@ -51,6 +51,13 @@ def read_rows(path: Path) -> list[Row]:
         raise UserError(f"{path}, {error}.") from error
 
 
+def to_number(text: str) -> float:
+    """A number as every reader of CSV files takes it. Raises ValueError for others, such as Python's own `1_000`."""
+    if "_" in text or not text.isascii():
+        raise ValueError(f"{text} is not a number")
+    return float(text)
+
+
 def write_rows(path: Path, rows: Iterable[Sequence[object]]) -> None:
     """Write rows as CSV, in one step."""
     with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:

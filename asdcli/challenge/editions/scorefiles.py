@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from asdcli.challenge.csvfile import CsvError, numbered_rows, read_text, write_rows
+from asdcli.challenge.csvfile import CsvError, numbered_rows, read_text, to_number, write_rows
 from asdcli.challenge.editions.edition import Edition
 from asdcli.errors import UserError, WorkError
 
@@ -128,7 +128,7 @@ def read_values(path: Path) -> tuple[list[str], np.ndarray]:
                 row[0] = name
         if problem := _problem(line, row, values):
             raise UserError(f"{path}, line {line}: {problem}.", "Each line is name.wav,value with a finite number.")
-        values[row[0]] = float(row[1])
+        values[row[0]] = to_number(row[1])
     if notes:
         log.warning(f"{path.parent}: {', '.join(notes)}; the files are read all the same, but not by every evaluator.")
     return [name + suffix for name in values], np.array(list(values.values()))
@@ -151,7 +151,7 @@ def _is_header(row: list[str]) -> bool:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        to_number(text)
     except ValueError:
         return False
     return True
@@ -177,7 +177,7 @@ def _problem(line: int, row: list[str], before: Mapping[str, float]) -> str:
     if not name:
         return "no clip name"
     try:
-        value = float(text)
+        value = to_number(text)
     except ValueError:
         return f"'{text}' is not a number"
     if not math.isfinite(value):

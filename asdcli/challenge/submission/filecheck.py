@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from asdcli.challenge.csvfile import CsvError, numbered_rows
+from asdcli.challenge.csvfile import CsvError, numbered_rows, to_number
 from asdcli.challenge.editions.counts import clip_count
 from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import Kind, Unit
@@ -45,7 +45,7 @@ def read_table(data: bytes) -> Table:
         if kind:
             wrong[kind].append((line, shown))
         else:
-            values[line] = float(row[1])
+            values[line] = to_number(row[1])
         if row and kind != "header":
             names.append(row[0].removeprefix("\ufeff"))
     problems = tuple((kind, _told(found)) for kind, found in wrong.items())
@@ -61,7 +61,7 @@ def _wrong_row(row: list[str], first: bool) -> tuple[str, str]:
     if len(row) != 2:
         return "columns", f"has {len(row)} {'columns' if len(row) > 1 else 'column'} instead of 2"
     try:
-        value = float(row[1])
+        value = to_number(row[1])
     except ValueError:
         if first and not row[0].lower().endswith(".wav"):
             return "header", f"'{short(','.join(row))}' is a header line, which these files do not have"

@@ -122,6 +122,8 @@ class Package:
             self._zip.close()
 
     def _open_zip(self) -> zipfile.ZipFile:
+        if not self.path.is_file():  # reading a FIFO or a device may wait for ever
+            raise BrokenPackageError("is neither a folder nor a regular file")
         try:
             if self.path.stat().st_size > MAX_BYTES:
                 raise BrokenPackageError(f"is larger than {MAX_BYTES >> 20} MB, far too large for a package")
@@ -138,7 +140,11 @@ class Package:
         for folder, below, files in os.walk(top):
             below[:] = [name for name in below if not _JUNK.search(name)]
             inside = Path(folder).relative_to(top.parent)
-            names += [(inside / name).as_posix() for name in files]
+            for name in files:
+                if (Path(folder) / name).is_file():
+                    names.append((inside / name).as_posix())
+                elif not _JUNK.search(name):
+                    self._wrong((inside / name).as_posix(), "is no regular file, or a link to none")
             if len(names) > MAX_FILES:
                 raise BrokenPackageError(f"holds more than {MAX_FILES} files; this is no submission package")
         return names

@@ -59,6 +59,8 @@ def test_no_file_is_written_for_a_value_that_is_not_finite(tmp_path):
     [
         ("a.wav,1\nb.wav,high\n", 2, "'high' is not a number"),
         ("a.wav,1\nb.wav,\n", 2, "'' is not a number"),
+        ("a.wav,1\nb.wav,1_000\n", 2, "'1_000' is not a number"),
+        ("a.wav,1\nb.wav,\u0661\u0662\n", 2, "is not a number"),
         ("a.wav,1\nb.wav,nan\n", 2, "the value of b.wav is nan"),
         ("a.wav,1\nb.wav,-inf\n", 2, "the value of b.wav is -inf"),
         ("a.wav,1\nb.wav\n", 2, "1 column instead of 2"),

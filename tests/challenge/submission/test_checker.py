@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import zipfile
@@ -575,6 +576,22 @@ def test_a_file_that_is_no_zip(tmp_path: Path) -> None:
     for data in (b"", b"hello", write_zip(tmp_path / "v.zip", valid_files(load_edition("demo"))).read_bytes()[:-80]):
         path.write_bytes(data)
         assert lines(check_package(path)) == ["error: x.zip: is no zip file, or a damaged one (File is not a zip file)"]
+
+
+def test_what_may_be_waited_for_for_ever_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.zip")
+    assert lines(check_package(tmp_path / "x.zip")) == ["error: x.zip: is neither a folder nor a regular file"]
+    edition = load_edition("demo")
+    for name, data in valid_files(edition).items():
+        path = tmp_path / "folder" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    odd = next((tmp_path / "folder").rglob("anomaly_score_*"))
+    odd.unlink()
+    os.mkfifo(odd)
+    assert f"error: {odd.relative_to(tmp_path)}: is no regular file, or a link to none" in lines(
+        check_package(tmp_path / "folder")
+    )
 
 
 def test_a_damaged_member(tmp_path: Path) -> None:
