@@ -37,6 +37,14 @@ class NearestDomain:
     def score(self, embeddings: Embeddings) -> np.ndarray:
         return np.min([domain.score(embeddings) for domain in self._domains], axis=0)
 
+    def shares(self, embeddings: Embeddings) -> np.ndarray:
+        """What each dimension counts in the score of the domain that is nearer: `[clips, size]`, for detectors that can
+        tell.
+        """
+        nearest = np.argmin([domain.score(embeddings) for domain in self._domains], axis=0)
+        shares = np.stack([domain.shares(embeddings) for domain in self._domains])
+        return shares[nearest, np.arange(len(nearest))]
+
     def score_bank(self) -> np.ndarray:
         """Each clip without itself in its domain; a domain whose only clip it is counts for the others alone."""
         scores = np.empty((len(self._domains), len(self._bank.domain)))
@@ -74,6 +82,9 @@ class _Domain:
 
     def score(self, embeddings: Embeddings) -> np.ndarray:
         return self._measured(self._detector.score(embeddings))
+
+    def shares(self, embeddings: Embeddings) -> np.ndarray:
+        return np.asarray(self._detector.shares(embeddings))  # type: ignore[attr-defined]
 
     def _measured(self, scores: np.ndarray) -> np.ndarray:
         return (scores - self._mean) / self._deviation

@@ -77,6 +77,11 @@ class Phase(Strict):
         return self
 
 
+def _untrained() -> dict[str, Phase]:
+    """What a recipe without phases has: the network stays as it starts."""
+    return {"frozen": Phase.model_validate({"task": "frozen", "steps": 0, "batch_size": 1, "optimizer": "adam"})}
+
+
 class Detector(Component):
     """A detector of the registry, and what has a memory of its own: each section or machine, and each domain or not."""
 
@@ -93,7 +98,7 @@ class Method(Strict):
     frontend: Component
     view: Component
     model: Component
-    phases: dict[Name, Phase] = Field(min_length=1)
+    phases: dict[Name, Phase] = Field(default_factory=_untrained, min_length=1)
     detectors: dict[Name, Detector] = Field(min_length=1)
     threshold: Component = Component(name="gamma")
     watch_clips: int = Field(0, ge=0)  # test clips to look at after each epoch
