@@ -98,6 +98,7 @@ class Method(Strict):
     frontend: Component
     view: Component
     model: Component
+    pooling: Component | None = None  # of what the network makes of a clip's pieces; None: as the task has it
     phases: dict[Name, Phase] = Field(default_factory=_untrained, min_length=1)
     detectors: dict[Name, Detector] = Field(min_length=1)
     threshold: Component = Component(name="gamma")
@@ -110,7 +111,7 @@ class Method(Strict):
 
     def training(self) -> dict[str, Any]:
         """The part that decides the weights, for fingerprints."""
-        return self.model_dump(mode="json", exclude={"detectors", "threshold", "watch_clips"})
+        return self.model_dump(mode="json", exclude={"pooling", "detectors", "threshold", "watch_clips"})
 
 
 class Fusion(Strict):

@@ -18,6 +18,8 @@ def named(method: Method) -> Iterator[tuple[tuple[str, ...], str, Component]]:
     yield ("view",), "view", method.view
     yield ("model",), "model", method.model
     yield ("threshold",), "threshold", method.threshold
+    if method.pooling:
+        yield ("pooling",), "pooling", method.pooling
     for name, phase in method.phases.items():
         yield ("phases", name, "task"), "task", phase.task
         yield ("phases", name, "sampler"), "sampler", phase.sampler
@@ -36,6 +38,7 @@ def components(method: Method) -> Iterator[tuple[tuple[str, ...], Registry, str,
     from asdcli.detection.thresholds import THRESHOLDS
     from asdcli.nn.backbones import BACKBONES
     from asdcli.nn.optimizers import OPTIMIZERS
+    from asdcli.nn.pooling import CLIP_POOLINGS
     from asdcli.nn.schedules import SCHEDULES
     from asdcli.training.augments import AUGMENTS
     from asdcli.training.samplers import SAMPLERS
@@ -47,6 +50,7 @@ def components(method: Method) -> Iterator[tuple[tuple[str, ...], Registry, str,
         "view": VIEWS,
         "model": BACKBONES,
         "threshold": THRESHOLDS,
+        "pooling": CLIP_POOLINGS,
         "task": TASKS,
         "sampler": SAMPLERS,
         "optimizer": OPTIMIZERS,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from asdcli.audio.clips import ClipTable, concat
 from asdcli.detection.bank import Bank, Embeddings, take
+from asdcli.recipe.components import build
 from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import train as training
 from asdcli.stages.features import ClipData, open_stores
@@ -23,9 +24,13 @@ from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made, digest
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from asdcli.detection.fitted import FittedSection
     from asdcli.training.tasks.task import Task
     from asdcli.training.views.view import View
+
+    EmbedClips = Callable[[Tensor, list[int]], dict[str, Tensor]]
 
 EMBEDDING = 2  # to be raised when this stage makes other embeddings of the same weights than before
 BLOCK = 256  # clips whose examples lie on the device at once
@@ -103,6 +108,7 @@ class _Embedding:
                 "stores": open_stores(selection, machine).fingerprint,
                 "view": selection.traits(run.method).view,
                 "numbers": {"embedding": EMBEDDING},
+                **({"pooling": pooling} if (pooling := selection.traits(run.method).pooling) else {}),
             }
         )
 
@@ -131,6 +137,15 @@ class _Embedding:
         task.load_state_dict(load_file(run.folder / training.WEIGHTS))
         return task.eval()
 
+    @cached_property
+    def _embed_clips(self) -> EmbedClips:
+        """What the task makes of some clips, pooled as the recipe says."""
+        from asdcli.nn.pooling import CLIP_POOLINGS
+
+        if (named := self.run.method.pooling) is None:
+            return self._task.embed
+        return partial(self._task.pooled, pool=build(CLIP_POOLINGS, "pooling", named))
+
     def _embed(self, machine: str, folder: Path, made_from: str) -> None:
         selection, run, data = self.selection, self.run, self._data
         sets = selection.sets_of(machine)
@@ -141,7 +156,7 @@ class _Embedding:
                 done = 0
                 for block in np.array_split(rows, -(-len(rows) // BLOCK)):
                     view = training.make_view(selection, run.method, data, block)
-                    for count, part in _embedded_parts(self._task, view):
+                    for count, part in _embedded_parts(self._embed_clips, view):
                         parts.append(part)
                         done += count
                         progress.show(done)
@@ -150,7 +165,7 @@ class _Embedding:
         Made(folder).write(made_from, [f"{name}.npz" for name in sets], run=run.folder.name)
 
 
-def _embedded_parts(task: Task, view: View) -> Iterator[tuple[int, Embeddings]]:
+def _embedded_parts(embed: EmbedClips, view: View) -> Iterator[tuple[int, Embeddings]]:
     """The embeddings of a view's clips, as many at a time as the network sees at once, and how many these are."""
     import torch
 
@@ -163,7 +178,7 @@ def _embedded_parts(task: Task, view: View) -> Iterator[tuple[int, Embeddings]]:
             with_next = sum(one.nbytes for one in gathered) + gathered[-1].nbytes
             if row + 1 < len(view.clips) and with_next <= bytes_at_once(gathered[-1].device):
                 continue
-            made = task.embed(torch.cat(gathered), [len(examples) for examples in gathered])
+            made = embed(torch.cat(gathered), [len(examples) for examples in gathered])
             yield len(gathered), {name: value.float().cpu().numpy() for name, value in made.items()}
             gathered = []
 

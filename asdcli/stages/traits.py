@@ -18,7 +18,7 @@ from typing import Any
 
 import asdcli
 from asdcli.errors import AsdError, UserError
-from asdcli.recipe.components import check, code_digest, lookup
+from asdcli.recipe.components import Component, check, code_digest, lookup
 from asdcli.recipe.schema import Method
 from asdcli.stages.describe import check_components, components, plugins, published_weights
 from asdcli.workspace.files import read_json, write_atomic
@@ -37,7 +37,8 @@ class Traits:
     """A method that was checked, as plain data.
 
     settings: what the recipe says of training. code: of what trains, by component. published, weights: what the
-    network starts from, by name or as the recipe has it. frontend, view: with every default written out. detectors: of
+    network starts from, by name or as the recipe has it. frontend, view: with every default written out. pooling: what
+    is said of it, and its code; None for the task's own. detectors: of
     each its code, with that of the threshold, and whether it asks for the classes of clips.
     """
 
@@ -47,6 +48,7 @@ class Traits:
     weights: str
     frontend: dict[str, Any]
     view: dict[str, Any]
+    pooling: dict[str, Any] | None
     needs_features: bool
     detectors: dict[str, dict[str, Any]]
 
@@ -105,12 +107,13 @@ def _traits(method: Method) -> Traits:
         code={
             f"{kind} {component.name}": code_digest(registry, component)
             for path, registry, kind, component in components(method)
-            if path[0] not in ("detectors", "threshold")  # which read what a training made
+            if path[0] not in ("pooling", "detectors", "threshold")  # which read what a training made
         },
         published=published_weights(method),
         weights=str(check(BACKBONES, "model", method.model).get("weights", "random")),
         frontend=described(method.frontend),
         view=check(VIEWS, "view", method.view),
+        pooling=_pooling(method.pooling),
         needs_features=bool(view.needs_features),
         detectors={
             name: {
@@ -120,6 +123,15 @@ def _traits(method: Method) -> Traits:
             for name, detector in method.detectors.items()
         },
     )
+
+
+def _pooling(named: Component | None) -> dict[str, Any] | None:
+    from asdcli.nn.pooling import CLIP_POOLINGS
+
+    if named is None:
+        return None
+    code = code_digest(CLIP_POOLINGS, named)
+    return {"name": named.name, **check(CLIP_POOLINGS, "pooling", named), "code": code}
 
 
 def _settings(method: Method, view: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from asdcli.detection.detectors.class_log_odds import ClassLogOdds
 from asdcli.detection.detectors.cosine import Cosine, SoftCosine
 from asdcli.detection.detectors.knn import Knn
+from asdcli.detection.detectors.local_density import LocalDensity, SoftLocalDensity
 from asdcli.detection.detectors.lof import LocalOutlierFactor
 from asdcli.detection.detectors.mahalanobis import Mahalanobis, SoftMahalanobis
 from asdcli.detection.detectors.mse import MeanSquaredError
@@ -18,6 +19,8 @@ DETECTORS: dict[str, Callable[..., Any]] = {
     "mse": MeanSquaredError,
     "selective_mahalanobis": SelectiveMahalanobis,
     "knn": Knn,
+    "local_density": LocalDensity,
+    "soft_local_density": SoftLocalDensity,
     "lof": LocalOutlierFactor,
     "cosine": Cosine,
     "mahalanobis": Mahalanobis,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from asdcli.errors import UserError
+from asdcli.nn.pooling import Pool
 from asdcli.training.tasks.frozen import Frozen
 from asdcli.training.tasks.moments import moments
 from asdcli.training.views.view import View
@@ -43,3 +44,8 @@ class LayerFeatures(Frozen):
                 "view: whole_clips",
             )
         return {"positions": self.outputs((examples - self.mean) / self.deviation)}
+
+    def pooled(self, examples: Tensor, counts: list[int], pool: Pool) -> dict[str, Tensor]:
+        """`positions` with the times of each band made one: `[clips, height, 1, channels]`."""
+        by_time = self.embed(examples, counts)["positions"].movedim(2, 0)
+        return {"positions": pool(by_time.flatten(1)).unflatten(0, by_time.shape[1:]).unsqueeze(2)}

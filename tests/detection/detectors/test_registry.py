@@ -77,6 +77,12 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {  # what takes another way through a
         {"metric": "euclidean", "reduce": "sum"},
         {"metric": "euclidean", "unit": "piece", "neighbours": 100},
     ],
+    "local_density": [
+        {"neighbours": 3},
+        {"form": "difference", "neighbours": 2},
+        {"metric": "euclidean", "reduce": "sum", "neighbours": 2},
+    ],
+    "soft_local_density": [{"neighbours": 2, "target_neighbours": 1}, {"form": "difference"}],
     "lof": [{"neighbours": 2}],
     "mahalanobis": [
         {"covariance": "ledoit_wolf", "squared": True},

@@ -38,6 +38,14 @@ def test_clips_are_described_place_by_place_in_units_of_the_training_clips() -> 
     np.testing.assert_allclose(made["positions"][..., 0], expected.T, rtol=1e-4, atol=1e-5)
 
 
+def test_the_times_of_a_band_may_be_pooled() -> None:
+    task, example = LayerFeatures(Transposed(), view()), view().clip_examples(3)
+    whole = toys.embedded(task, example)["positions"]
+    found = task.pooled(torch.cat([example, example]), [1, 1], lambda values: values.amax(0))["positions"]
+    assert found.shape == (2, toys.FEATURES, 1, 1)
+    torch.testing.assert_close(found[1], whole.amax(1, keepdim=True))
+
+
 def test_the_units_are_part_of_the_weights() -> None:
     task, other = LayerFeatures(Transposed(), view()), LayerFeatures(Transposed(), view(toys.clips([6] * 2, seed=1)))
     example = view().clip_examples(0)
