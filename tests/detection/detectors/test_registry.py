@@ -60,7 +60,7 @@ def test_scores_are_finite_and_one_per_clip(name: str) -> None:
 @pytest.mark.parametrize("name", DETECTORS)
 def test_larger_is_more_anomalous(name: str) -> None:
     detector = fitted(name)
-    normal, anomalous = detector.score(embeddings(20, seed=1)), detector.score(embeddings(20, 3.0, seed=2))
+    normal, anomalous = detector.score(embeddings(20, seed=1)), detector.score(embeddings(20, 5.0, seed=2))
     assert normal.max() < anomalous.min()
 
 
