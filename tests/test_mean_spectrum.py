@@ -15,7 +15,7 @@ from asdcli.audio.frontends.logmel import LogMel
 from asdcli.challenge.editions.edition import load_edition
 from asdcli.download.link import link_tree
 from asdcli.scores.folders import open_score_folder
-from asdcli.stages import evaluate, score
+from asdcli.stages import embed, evaluate, score
 from asdcli.stages.embed import load_embedded
 from asdcli.stages.selection import select
 from asdcli.ui import Ui
@@ -48,6 +48,24 @@ def test_a_clip_of_any_length_is_its_mean_spectrum(tmp_path: Path) -> None:
 def in_deviations(values: np.ndarray) -> np.ndarray:
     """Scores of a detector of domains are in its own units."""
     return (values - values.mean()) / values.std()
+
+
+def test_the_largest_share_is_that_of_the_band_where_something_was_added(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    raw, pitches = tmp_path / "data" / "mine" / "dev_data" / "raw" / "press", (300.0, 1500.0, 6000.0)
+    for number in range(40):
+        write_clip(raw / "train" / f"{number}.wav", 0.1 * rng.standard_normal(16_000))
+    for pitch in pitches:
+        tone = 0.02 * np.sin(2 * np.pi * pitch * np.arange(16_000) / 16_000)
+        write_clip(raw / "test" / f"{pitch:05.0f}.wav", 0.1 * rng.standard_normal(16_000) + tone)
+    selection = select(Workspace(tmp_path), Ui(), device="cpu")
+    embed.run(selection)
+    embedded, method = load_embedded(selection, "spectrum", "press"), selection.method("spectrum", "press")
+    fitted = embedded.fitted(method, method.detectors["mahalanobis"], "00")
+    shares = fitted.detector.shares(embedded.take(np.flatnonzero(embedded.clips.split == "test")))
+    bands = [int(LogMel().bank[:, round(pitch / 16_000 * 1024)].argmax()) for pitch in pitches]
+    np.testing.assert_allclose(shares.argmax(1), bands, atol=1)
+    np.testing.assert_allclose(shares.sum(1), 1.0)
 
 
 @pytest.mark.real
