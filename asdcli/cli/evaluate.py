@@ -268,7 +268,7 @@ def _compare(output: Output, edition: Edition, results: list[Result], recipe: st
     from asdcli.stages.choices import choose_recipe
     from asdcli.stages.published import compare
 
-    chosen, _ = choose_recipe(output.workspace, output.ui, recipe)
+    chosen, _ = choose_recipe(output.workspace, output.ui, edition, recipe)
     comparisons = compare(chosen, edition, results)
     if not comparisons:
         tables = sorted({f"{t.edition} {t.set} ({t.system})" for t in chosen.header.published})

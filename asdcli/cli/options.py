@@ -29,7 +29,7 @@ Recipe = Annotated[
         "--recipe",
         "-r",
         autocompletion=completion.recipes,
-        help="Name or path of a recipe. Left out: the one used last.",
+        help="Name or path of a recipe. Left out: the one used last, or on own data mean_spectrum.",
     ),
 ]
 Data = Annotated[

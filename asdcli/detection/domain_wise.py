@@ -18,24 +18,35 @@ class NearestDomain:
 
     Args:
         make: makes an unfitted detector.
+        make_target: one of the target clips, where that is another.
     """
 
     least = 1  # clips of a domain for a detector of its own
     standardised = False  # whether scores are measured by those of the domain's own clips
 
-    def __init__(self, make: Callable[[], Detector]) -> None:
-        self._make = make
+    def __init__(self, make: Callable[[], Detector], make_target: Callable[[], Detector] | None = None) -> None:
+        self._makes = make, make_target or make
 
     def fit(self, bank: Bank) -> None:
         is_target = bank.domain == "target"
         groups = [np.flatnonzero(~is_target), np.flatnonzero(is_target)]
+        pairs = list(zip(self._makes, groups, strict=True))
         if min(map(len, groups)) < self.least:
-            groups = [np.arange(len(bank.domain))]
+            larger, _ = max(pairs, key=lambda pair: len(pair[1]))
+            pairs = [(larger, np.arange(len(bank.domain)))]
         self._bank = bank
-        self._domains = [_Domain(self._make(), bank, rows, self.standardised) for rows in groups]
+        self._domains = [_Domain(make(), bank, rows, self.standardised) for make, rows in pairs]
 
     def score(self, embeddings: Embeddings) -> np.ndarray:
         return np.min([domain.score(embeddings) for domain in self._domains], axis=0)
+
+    def shares(self, embeddings: Embeddings) -> np.ndarray:
+        """What each dimension counts in the score of the domain that is nearer: `[clips, size]`, for detectors that can
+        tell.
+        """
+        nearest = np.argmin([domain.score(embeddings) for domain in self._domains], axis=0)
+        shares = np.stack([domain.shares(embeddings) for domain in self._domains])
+        return shares[nearest, np.arange(len(nearest))]
 
     def score_bank(self) -> np.ndarray:
         """Each clip without itself in its domain; a domain whose only clip it is counts for the others alone."""
@@ -74,6 +85,9 @@ class _Domain:
 
     def score(self, embeddings: Embeddings) -> np.ndarray:
         return self._measured(self._detector.score(embeddings))
+
+    def shares(self, embeddings: Embeddings) -> np.ndarray:
+        return np.asarray(self._detector.shares(embeddings))  # type: ignore[attr-defined]
 
     def _measured(self, scores: np.ndarray) -> np.ndarray:
         return (scores - self._mean) / self._deviation

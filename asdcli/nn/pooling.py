@@ -1,6 +1,9 @@
-"""From a clip's tokens to its vector."""
+"""From a clip's tokens to its vector: parts of networks, and functions of what networks make of a clip's pieces."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -64,4 +67,54 @@ POOLINGS: dict[str, type[nn.Module]] = {
     "mean": MeanPooling,
     "statistics": AttentiveStatisticsPooling,
     "tokens": AllTokens,
+}
+
+
+Pool = Callable[[Tensor], Tensor]
+"""What is made of a clip's pieces, `[pieces, size]` to `[size]`."""
+
+
+def mean() -> Pool:
+    return lambda values: values.mean(0)
+
+
+def maximum() -> Pool:
+    return lambda values: values.amax(0)
+
+
+def quantile(*, quantile: float = 0.9) -> Pool:
+    """Of each dimension by itself, between the two nearest values."""
+    if not 0 <= quantile <= 1:
+        raise ValueError(f"quantile lies between 0 and 1, not at {quantile}")
+
+    def pool(values: Tensor) -> Tensor:
+        at = quantile * (len(values) - 1)
+        ordered = values.sort(0).values  # torch.quantile takes 16 million values at most
+        return torch.lerp(ordered[math.floor(at)], ordered[math.ceil(at)], at % 1)
+
+    return pool
+
+
+def generalised_mean(*, p: float = 3.0) -> Pool:
+    """(mean of x^p)^(1 / p) (Radenovic et al. 2018, arXiv:1711.02512): the mean for p = 1, nearer to the maximum above.
+
+    That is for values which are not negative. Of others, power and root keep the sign, as they do for odd p.
+    """
+    if p <= 0:
+        raise ValueError(f"p is {p}; it has to be above 0")
+
+    def pool(values: Tensor) -> Tensor:
+        largest = values.abs().amax(0).clamp_min(torch.finfo(values.dtype).tiny)  # no power overflows
+        scaled = values / largest
+        powers = (scaled.sign() * scaled.abs() ** p).mean(0)
+        return largest * powers.sign() * powers.abs() ** (1 / p)
+
+    return pool
+
+
+CLIP_POOLINGS: dict[str, Callable[..., Pool]] = {
+    "mean": mean,
+    "maximum": maximum,
+    "quantile": quantile,
+    "generalised_mean": generalised_mean,
 }

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from asdcli.errors import UserError, did_you_mean, few, shown
+from asdcli.nn.efficientnet_lite0 import EfficientNetLite0, own_names
 
 FindWeights = Callable[[str], Path]
 """From the name of published weights to the file that holds them."""
@@ -34,33 +35,44 @@ class StartsPretrained(Protocol):
 _COUNT = ".num_batches_tracked"
 
 
+def image_network(name: str) -> nn.Module:
+    """One of torchvision's networks, or `efficientnet_lite0`, with initial weights: `features` and more."""
+    if name == "efficientnet_lite0":
+        return EfficientNetLite0()
+    from torchvision.models import get_model
+
+    network: nn.Module = get_model(name, weights=None)
+    return network
+
+
 def imagenet_name(network: str, weights: str) -> str:
-    """What torchvision's ImageNet weights of a network are called, where a recipe says `imagenet`; else empty."""
+    """What the ImageNet weights of a network are called, where a recipe says `imagenet`; else empty."""
     return f"imagenet_{network}" if weights == "imagenet" else ""
 
 
 def imagenet_state(network: str, weights: str, find: FindWeights) -> dict[str, Tensor]:
-    """All weights of one of torchvision's networks, under torchvision's names and with its shapes, on the CPU.
+    """All weights of an `image_network`, under its names and with its shapes, on the CPU.
 
     Counts of batches seen may be missing: old files lack them, and they change nothing at a fixed momentum.
 
     Args:
-        network: torchvision's name: `mobilenet_v2`, `resnet18`, `resnet50`, `wide_resnet50_2`, ...
-        weights: `imagenet` for its first ImageNet weights (IMAGENET1K_V1), which `find` finds, or the path of a file
-            with a state dict of this network, `.safetensors` or torch's own.
+        network: torchvision's name (`mobilenet_v2`, `resnet18`, `resnet50`, `wide_resnet50_2`, ...), or
+            `efficientnet_lite0`.
+        weights: `imagenet` for its published ImageNet weights (torchvision's first, IMAGENET1K_V1), which `find` finds,
+            or the path of a file with a state dict of this network, `.safetensors` or torch's own.
 
     Raises:
         UserError: the file is missing, cannot be read, or holds another network's weights.
         WorkError: the published weights cannot be had (as `find` says).
     """
-    from torchvision.models import get_model
-
     path = weight_file("imagenet", imagenet_name(network, weights), weights, find)
     state = read_weights(path)
+    if network == "efficientnet_lite0":
+        state = own_names(state)
     with torch.device("meta"):
-        expected = get_model(network, weights=None).state_dict()
+        expected = image_network(network).state_dict()
     needed = {name: value for name, value in expected.items() if name in state or not name.endswith(_COUNT)}
-    check_fit(path, f"torchvision's {network}", needed, state)
+    check_fit(path, f"torchvision's {network}" if network != "efficientnet_lite0" else network, needed, state)
     return state
 
 

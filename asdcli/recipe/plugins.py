@@ -44,9 +44,11 @@ CONTRACTS = {
     ),
     "model": Contract(("input_shape",), ("forward",)),
     "task": Contract(("model", "view"), ("forward", "embed", "learns_from_whole_clips"), ("model",)),
+    "augment": Contract(("view",)),
     "sampler": Contract(("view", "examples", "batch_size"), ("epoch",), ("batches",)),
     "optimizer": Contract(("parameters",)),
     "schedule": Contract(),
+    "pooling": Contract(),
     "threshold": Contract(("scores",)),
     "detector": Contract((), ("fit", "score", "score_bank")),
 }

@@ -111,6 +111,11 @@ class Smote(Strict):
     neighbours: int = Field(5, ge=1)
 
 
+def _untrained() -> dict[str, Phase]:
+    """What a recipe without phases has: the network stays as it starts."""
+    return {"frozen": Phase.model_validate({"task": "frozen", "steps": 0, "batch_size": 1, "optimizer": "adam"})}
+
+
 class Detector(Component):
     """A detector of the registry, and what has a memory of its own: each section or machine, and each domain or not.
 
@@ -159,8 +164,9 @@ class Method(Strict):
     frontend: Component
     view: Component
     model: Network
+    pooling: Component | None = None  # of what the network makes of a clip's pieces; None: as the task has it
     clusters: Annotated[int, Field(ge=1)] | Literal["silhouette"] = "silhouette"
-    phases: dict[Name, Phase] = Field(min_length=1)
+    phases: dict[Name, Phase] = Field(default_factory=_untrained, min_length=1)
     detectors: dict[Name, Detector] = Field(min_length=1)
     threshold: Component = Component(name="gamma")
     watch_clips: int = Field(0, ge=0)  # test clips to look at after each epoch
@@ -181,7 +187,9 @@ class Method(Strict):
 
     def training(self) -> dict[str, Any]:
         """The part that decides the weights, for fingerprints; `clusters` decides with those of the other machines."""
-        document = self.model_dump(mode="json", exclude={"detectors", "threshold", "watch_clips", "clusters"})
+        document = self.model_dump(
+            mode="json", exclude={"pooling", "detectors", "threshold", "watch_clips", "clusters"}
+        )
         for name, phase in self.phases.items():
             for key in LATER - phase.model_dump(exclude_defaults=True).keys():
                 del document["phases"][name][key]

@@ -152,11 +152,14 @@ def _same_end(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 
 def _choose_detector(selection: Selection, member: str, wanted: str | None) -> str:
-    detectors = selection.method(member, None).detectors
+    method = selection.method(member, None)
+    detectors = method.detectors
     able = [
         name
         for name, detector in detectors.items()
-        if hasattr(lookup(DETECTORS, "detector", detector), "map") and not detector.domain_wise
+        if hasattr(lookup(DETECTORS, "detector", detector), "map")
+        and not detector.domain_wise
+        and method.pooling is None  # which leaves no times to tell apart
     ]
     if wanted is not None and wanted not in detectors:
         raise unknown(f"detector of recipe {selection.recipe.name}", wanted, detectors)

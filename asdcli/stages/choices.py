@@ -15,6 +15,8 @@ from asdcli.stages.packed import systems_below
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
 
+WITHOUT_TRAINING = "mean_spectrum"  # the recipe for own data where none was named or used yet
+
 
 def choose_edition(workspace: Workspace, ui: Ui, name: str | None) -> Edition:
     """The edition asked for, the only one on disk, or the one used last."""
@@ -42,8 +44,11 @@ def choose_edition(workspace: Workspace, ui: Ui, name: str | None) -> Edition:
     return load_edition(name, own=True)
 
 
-def choose_recipe(workspace: Workspace, ui: Ui, name: str | None, profile: str | None = None) -> tuple[Recipe, str]:
-    """The recipe asked for, the one used last, or the only one there is; and its profile: asked for, last, or full.
+def choose_recipe(
+    workspace: Workspace, ui: Ui, edition: Edition, name: str | None, profile: str | None = None
+) -> tuple[Recipe, str]:
+    """The recipe asked for, the one used last, the only one there is, or on own data WITHOUT_TRAINING; and its profile:
+    asked for, last, or full.
 
     The profile used last comes with the recipe used last alone: a recipe that is named runs in full.
     """
@@ -51,6 +56,9 @@ def choose_recipe(workspace: Workspace, ui: Ui, name: str | None, profile: str |
         return load_recipe(name), profile or "full"
     known = recipe_names()
     last = workspace.last().get("recipe")
+    if last is None and edition.own:
+        ui.say(f"Recipe: {WITHOUT_TRAINING} (it trains nothing; for own data where no recipe was named or used before)")
+        return load_recipe(WITHOUT_TRAINING), profile or "full"
     if last is None and len(known) > 1:
         raise UserError(f"Which recipe? There are {', '.join(known)}.", "asd recipes, then --recipe NAME")
     name = last or known[0]

@@ -22,6 +22,8 @@ def named(method: Method) -> Iterator[tuple[tuple[str, ...], str, Component]]:
     else:
         yield ("model",), "model", method.model
     yield ("threshold",), "threshold", method.threshold
+    if method.pooling:
+        yield ("pooling",), "pooling", method.pooling
     for name, phase in method.phases.items():
         yield ("phases", name, "task"), "task", phase.task
         yield ("phases", name, "sampler"), "sampler", phase.sampler
@@ -40,6 +42,7 @@ def components(method: Method) -> Iterator[tuple[tuple[str, ...], Registry, str,
     from asdcli.detection.thresholds import THRESHOLDS
     from asdcli.nn.backbones import BACKBONES
     from asdcli.nn.optimizers import OPTIMIZERS
+    from asdcli.nn.pooling import CLIP_POOLINGS
     from asdcli.nn.schedules import SCHEDULES
     from asdcli.training.augments import AUGMENTS
     from asdcli.training.samplers import SAMPLERS
@@ -51,6 +54,7 @@ def components(method: Method) -> Iterator[tuple[tuple[str, ...], Registry, str,
         "view": VIEWS,
         "model": BACKBONES,
         "threshold": THRESHOLDS,
+        "pooling": CLIP_POOLINGS,
         "task": TASKS,
         "sampler": SAMPLERS,
         "optimizer": OPTIMIZERS,

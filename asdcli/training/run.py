@@ -151,7 +151,7 @@ def _clustered(
     task.eval()
     parts, done = [], 0
     with ui.progress(f"{title}, clusters", len(view.clips)) as progress:
-        for count, part in embedded_parts(task, view):
+        for count, part in embedded_parts(task.embed, view):
             parts.append(part)
             done += count
             progress.show(done)

@@ -53,6 +53,19 @@ def test_the_smaller_of_two_standardised_scores(make: Callable[[], Any], source:
     np.testing.assert_allclose(whole.score_bank(), np.minimum(*own), rtol=1e-9)
 
 
+def test_shares_are_those_of_the_nearer_domain() -> None:
+    training, test = bank(9, 6), bank(5, 5, seed=1)
+    whole = fitted(DomainWise(Mahalanobis), training)
+    parts = [fitted(Mahalanobis(), training.take(np.flatnonzero(training.domain == d))) for d in ("source", "target")]
+    standardised = [
+        (part.score(test.embeddings) - own.mean()) / own.std() for part in parts for own in [part.score_bank()]
+    ]
+    nearer = np.argmin(standardised, 0)
+    assert set(nearer.tolist()) == {0, 1}
+    expected = np.stack([part.shares(test.embeddings) for part in parts])[nearer, np.arange(10)]
+    np.testing.assert_allclose(whole.shares(test.embeddings), expected)
+
+
 def test_scattered_target_clips_do_not_look_anomalous() -> None:
     training, normal = bank(100, 20), bank(100, 100, seed=1)
     is_target = normal.domain == "target"

@@ -73,6 +73,32 @@ def test_the_imagenet_weights_are_those_of_torchvision(network: str) -> None:
     assert found.size is None or abs(found.size / 2**20 - theirs.meta["_file_size"]) < 0.01
 
 
+def test_a_file_of_an_installed_package_is_used_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = replace(load_weights("imagenet_efficientnet_lite0"), package="weights-of-a-test")
+    weights = replace(weights, size=len(DATA), sha256=hashlib.sha256(DATA).hexdigest())
+
+    def needed() -> Path:
+        return need_weights(weights, tmp_path / "weights", Line(None, QUICK), Ui())
+
+    with pytest.raises(UserError, match="weights-of-a-test, which is not installed"):
+        needed()
+    about = tmp_path / "site" / "weights_of_a_test-0.1.dist-info" / "METADATA"
+    about.parent.mkdir(parents=True)
+    about.write_text("Metadata-Version: 2.1\nName: weights-of-a-test\nVersion: 0.1\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    file = tmp_path / "site" / weights.inside
+    file.parent.mkdir(parents=True)
+    file.write_bytes(DATA[:-1])
+    with pytest.raises(UserError, match="which has another file"):
+        needed()
+    file.write_bytes(DATA)
+    assert needed() == file
+    source = tmp_path / "mine.pth"
+    source.write_bytes(DATA)
+    take_weights(weights, source, tmp_path / "weights")
+    assert needed() == tmp_path / "weights" / weights.file
+
+
 def test_what_is_missing_is_brought_once(server: Server, weights: PublishedWeights, tmp_path: Path) -> None:
     server.pages[weights.hosts[0].removeprefix("https://huggingface.co")] = DATA
     for _ in range(2):

@@ -148,6 +148,10 @@ def test_two_recipes_may_have_local_modules_of_one_name(tree: Path, recipe: Path
 
 
 def test_every_kind_has_a_contract(tree: Path, recipe: Path) -> None:
+    edit(recipe / "recipe.yaml", "phases:", "pooling: maximum\nphases:")
+    edit(recipe / "recipe.yaml", "    epochs: 2", "    augment: [{name: ./my_augment.py:Augment}]\n    epochs: 2")
+    augment = "class Augment:\n    def __init__(self, view, *, share: float = 0.5): ...\n"
+    (recipe / "my_augment.py").write_text(augment)
     assert {kind for _, kind, _ in named(chosen(tree, recipe).method("net", None))} == set(CONTRACTS)
 
 

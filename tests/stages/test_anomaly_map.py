@@ -221,3 +221,10 @@ def test_domain_wise_scores_have_no_map(tree: Path, tmp_path: Path) -> None:
     chosen = padim(tree, recipe=str(tmp_path / "wise"))
     with pytest.raises(UserError, match="Detector per_position cannot say where"):
         anomaly_map.run(chosen, ["any.wav"], "per_position")
+
+
+def test_pooled_times_have_no_map(tree: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(RECIPES / "padim", tmp_path / "pooled") / "recipe.yaml"
+    path.write_text(path.read_text().replace("\nphases:", "\npooling: mean\nphases:"))
+    with pytest.raises(UserError, match="No detector of recipe pooled can say where"):
+        anomaly_map.run(padim(tree, recipe=str(path.parent)), ["any.wav"], None)

@@ -86,16 +86,28 @@ def test_weights_that_cannot_be_had_are_named_with_what_to_do(
     assert not list((tree / "runs").rglob("weights.safetensors"))
 
 
+def test_weights_of_a_package_that_is_not_installed_are_named_with_what_to_install(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = replace(load_weights("imagenet_efficientnet_lite0"), package="no-such-package-of-weights")
+    monkeypatch.setattr(train, "load_weights", lambda name: {entry.name: entry}[name])
+    chosen = {"recipe": "padim", "members": ["imagenet"], "machines": ["SynPump"], "profile": "lite0"}
+    with pytest.raises(UserError, match="no-such-package-of-weights, which is not installed") as caught:
+        train.run(select(Workspace(tree), Ui(), device="cpu", **chosen))  # type: ignore[arg-type]
+    assert (caught.value.exit_code, "asdcli[imagenet]" in caught.value.hint) == (2, True)
+
+
 def test_doctor_tells_which_recipes_need_which_weights(tmp_path: Path) -> None:
     def told() -> dict[str, tuple[str, str]]:
         found = {finding.what: (finding.state, finding.found) for finding in examine(Workspace(tmp_path))}
         return {what.removeprefix("weights "): text for what, text in found.items() if what.startswith("weights ")}
 
     first = told()
-    assert set(first) == {NAME, "imagenet_mobilenet_v2", "beats", "eat"}
+    assert set(first) == {NAME, "imagenet_mobilenet_v2", "imagenet_efficientnet_lite0", "beats", "eat"}
     assert first[NAME][0] == "note"
     assert first[NAME][1].startswith("not here, which padim (imagenet) starts from")
     assert "mobilenet_ae (imagenet)" in first["imagenet_mobilenet_v2"][1]
+    assert "padim (imagenet, profile lite0)" in first["imagenet_efficientnet_lite0"][1]
     (tmp_path / "weights").mkdir()
     for name in (NAME, "beats"):
         (tmp_path / "weights" / load_weights(name).file).touch()

@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from helpers import machine_sound, tree_bytes, write_clip
+from helpers import machine_sound, tree_bytes, write_clip, write_tree
 
 import asdcli
 from asdcli.errors import UserError
@@ -44,6 +45,23 @@ def states(root: Path) -> list[str]:
 def parts(selection: Selection) -> dict[str, Any]:
     member = selection.members[0]
     return find_run(selection, member, next(iter(selection.groups(member)))).parts
+
+
+def test_another_pooling_is_of_the_same_run_and_embeds_anew(tmp_path: Path) -> None:
+    tree = tmp_path / "root"
+    write_tree(tree, seconds=1.3)
+    plain = copied("arcface_ensemble", tmp_path / "1" / "same")
+    other = copied(
+        "arcface_ensemble", tmp_path / "2" / "same", "\nphases:", "\npooling: {name: quantile, quantile: 0.5}\nphases:"
+    )
+    one, pooled = (chosen(tree, recipe, members=["mobilefacenet_512"]) for recipe in (plain, other))
+    embed.run(one)
+    pieces = embed.load_embedded(one, "mobilefacenet_512", "SynPump").embeddings["embedding"]
+    assert all(entry.fresh for entry in train.run(pooled))
+    assert not any(entry.fresh for entry in embed.run(pooled))
+    found = embed.load_embedded(pooled, "mobilefacenet_512", "SynPump").embeddings["embedding"]
+    np.testing.assert_allclose(found, np.median(pieces, 1), rtol=1e-5, atol=1e-6)
+    assert all(entry.fresh for entry in embed.run(pooled))
 
 
 # --- another choice, another run ------------------------------------------------------------------------------------

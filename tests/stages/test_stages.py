@@ -181,6 +181,18 @@ def test_defaults_are_the_only_or_the_last_used_and_are_said(tree: Path) -> None
     assert listener.heard == ["Data: demo (used last)", "Recipe: baseline_ae, profile smoke (used last)"]
 
 
+def test_own_data_has_a_recipe_that_trains_nothing_until_another_is_named(tree: Path) -> None:
+    (tree / "data" / "mine" / "dev_data" / "raw" / "press" / "train").mkdir(parents=True)
+    listener = Listener()
+    with pytest.raises(UserError, match="Which recipe"):
+        select(Workspace(tree), listener, data="demo")
+    assert select(Workspace(tree), listener, data="mine").label == "mean_spectrum"
+    (said,) = listener.heard
+    assert said == "Recipe: mean_spectrum (it trains nothing; for own data where no recipe was named or used before)"
+    select(Workspace(tree), listener, data="mine", recipe="baseline_ae")
+    assert select(Workspace(tree), listener, data="mine").label == "baseline_ae"
+
+
 def test_the_recipe_used_last_is_taken_with_its_profile(tree: Path) -> None:
     """After a smoke training a bare command goes on with it; a recipe that is named runs in full."""
     workspace, listener = Workspace(tree), Listener()

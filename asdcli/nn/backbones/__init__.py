@@ -9,6 +9,7 @@ from asdcli.nn.backbones.beats import Beats
 from asdcli.nn.backbones.cnn_layers import CnnLayers
 from asdcli.nn.backbones.dense_autoencoder import DenseAutoencoder
 from asdcli.nn.backbones.eat import Eat
+from asdcli.nn.backbones.identity import Identity
 from asdcli.nn.backbones.mobilefacenet import MobileFaceNet
 from asdcli.nn.backbones.mobilenet_autoencoder import MobileNetV2Autoencoder
 from asdcli.nn.backbones.mobilenet_encoder import MobileNetV2Encoder
@@ -23,6 +24,7 @@ BACKBONES: dict[str, Callable[..., Any]] = {
     "cnn_layers": CnnLayers,
     "mobilenet_v2": MobileNetV2,
     "mobilenet_v2_encoder": MobileNetV2Encoder,
+    "identity": Identity,
     "beats": Beats,
     "eat": Eat,
 }

@@ -9,19 +9,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asdcli.nn.pretrained import FindWeights, imagenet_name, imagenet_state
+from asdcli.nn.pretrained import FindWeights, image_network, imagenet_name, imagenet_state
 
-# Where torchvision keeps the trunk, and the layers of stride 4, 8 and 16 that are read: the first three stages of the
-# ResNets (Defard et al. 2020, section III-A), and of MobileNetV2 the last blocks of the same strides.
+# Where a network keeps the trunk, and the layers of stride 4, 8 and 16 that are read: the first three stages of the
+# ResNets (Defard et al. 2020, section III-A), and of the others the last blocks of the same strides.
 TAPS: dict[str, tuple[str, dict[str, int]]] = {
     "resnet18": ("", {"layer1": 4, "layer2": 8, "layer3": 16}),
     "wide_resnet50_2": ("", {"layer1": 4, "layer2": 8, "layer3": 16}),
     "mobilenet_v2": ("features", {"3": 4, "6": 8, "13": 16}),
+    "efficientnet_lite0": ("features", {"2": 4, "4": 8, "10": 16}),
 }
 
 
 class CnnLayers(nn.Module):
-    """Three layers of a torchvision network, stacked on one grid and thinned to some of their channels.
+    """Layers of an image network, stacked on one grid and thinned to some of their channels.
 
     The spectrogram stands in for an image whose three colours are equal. Cell (i, j) of the grid is centred on feature
     `stride` i and frame `stride` j: these networks pad so that every layer's first cell lies on the first pixel.
@@ -34,12 +35,13 @@ class CnnLayers(nn.Module):
 
     Args:
         input_shape: shape of one example, `(frames, features)`; any number of frames will do.
-        network: torchvision's name.
-        weights: `random`, `imagenet` (torchvision downloads them), or the path of a local file of this network.
+        network: torchvision's name, or `efficientnet_lite0`.
+        weights: `random`, `imagenet`, or the path of a local file of this network.
         stride: features and frames from one cell of the grid to the next: 4, 8 or 16. The paper has 4; 8 has a quarter
             of the cells.
-        channels: how many of all (448 in ResNet-18, 1792 in Wide ResNet-50-2, 152 in MobileNetV2) are kept; the paper
-            has 100 and 550 of the former two.
+        layers: strides of the layers that are read.
+        channels: how many of all (448 in ResNet-18, 1792 in Wide ResNet-50-2, 152 in MobileNetV2, 176 in
+            EfficientNet-Lite0) are kept; the paper has 100 and 550 of the former two.
     """
 
     chosen: Tensor
@@ -48,17 +50,19 @@ class CnnLayers(nn.Module):
         self,
         input_shape: tuple[int, ...],
         *,
-        network: Literal["resnet18", "wide_resnet50_2", "mobilenet_v2"] = "resnet18",
+        network: Literal["resnet18", "wide_resnet50_2", "mobilenet_v2", "efficientnet_lite0"] = "resnet18",
         weights: str = "random",
         stride: Literal[4, 8, 16] = 8,
+        layers: tuple[Literal[4, 8, 16], ...] = (4, 8, 16),
         channels: int = 100,
     ) -> None:
-        from torchvision.models import get_model
-
         super().__init__()
         self.network, self.weights, self.stride = network, weights, stride
-        self._prefix, self._strides = TAPS[network]
-        trunk = get_model(network, weights=None).get_submodule(self._prefix)
+        self._prefix, taps = TAPS[network]
+        if not layers:
+            raise ValueError("layers names at least one stride")
+        self._strides = {name: own for name, own in taps.items() if own in layers}
+        trunk = image_network(network).get_submodule(self._prefix)
         names = [name for name, _ in trunk.named_children()]
         last = names.index(list(self._strides)[-1])
         self.trunk = nn.Sequential(OrderedDict((name, trunk.get_submodule(name)) for name in names[: last + 1]))

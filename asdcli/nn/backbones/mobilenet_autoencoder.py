@@ -1,14 +1,15 @@
-"""A convolutional auto-encoder with MobileNetV2 as its encoder."""
+"""A convolutional auto-encoder with MobileNetV2 or EfficientNet-Lite0 as its encoder."""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 from torch import Tensor, nn
 
-from asdcli.nn.pretrained import FindWeights, imagenet_name, imagenet_state
+from asdcli.nn.pretrained import FindWeights, image_network, imagenet_name, imagenet_state
 
-REDUCTION = 32  # of each side, by the five strides of MobileNetV2 and by the five of the decoder
+REDUCTION = 32  # of each side, by the five strides of either encoder and by the five of the decoder
 
 
 class MobileNetV2Autoencoder(nn.Module):
@@ -19,17 +20,24 @@ class MobileNetV2Autoencoder(nn.Module):
     batch norm, ReLU, and transposed convolutions (kernel 4, stride 2) of 256-128-64-32-16-1 channels with batch norm
     and ReLU after all but the last. 128 mel bins by 64 frames: a grid of 4 x 2, 8,499,537 parameters. (The article's
     adaptive pooling to 4 x 2 changes nothing there and is left out.) The one channel is shown to MobileNetV2 three
-    times, without ImageNet's mean and deviation.
+    times, without ImageNet's mean and deviation. EfficientNet-Lite0 ends on as many channels, 1280: 9,646,673
+    parameters with it.
 
     Args:
         input_shape: `(frames, features)` of one example, multiples of 32.
-        weights: of MobileNetV2: `random`, `imagenet`, or the path of a file with torchvision's names.
+        network: the encoder.
+        weights: of the encoder: `random`, `imagenet`, or the path of a file of this network.
         latent: size of the code.
     """
 
-    def __init__(self, input_shape: tuple[int, int], *, weights: str = "random", latent: int = 128) -> None:
-        from torchvision.models import mobilenet_v2
-
+    def __init__(
+        self,
+        input_shape: tuple[int, int],
+        *,
+        network: Literal["mobilenet_v2", "efficientnet_lite0"] = "mobilenet_v2",
+        weights: str = "random",
+        latent: int = 128,
+    ) -> None:
         super().__init__()
         frames, features = input_shape
         if min(input_shape) < REDUCTION or frames % REDUCTION or features % REDUCTION:
@@ -38,11 +46,11 @@ class MobileNetV2Autoencoder(nn.Module):
             )
         if latent < 1:
             raise ValueError(f"latent is a size and cannot be {latent}")
-        self.weights = weights
+        self.network, self.weights = network, weights
         grid = (features // REDUCTION, frames // REDUCTION)
         cells = grid[0] * grid[1]
         self.encoder = nn.Sequential(
-            mobilenet_v2(weights=None).features,
+            image_network(network).get_submodule("features"),
             nn.Flatten(),
             nn.Linear(1280 * cells, 512),
             nn.BatchNorm1d(512),
@@ -61,13 +69,13 @@ class MobileNetV2Autoencoder(nn.Module):
         )
 
     @staticmethod
-    def published_weights(*, weights: str = "random", **others: object) -> str:
-        return imagenet_name("mobilenet_v2", weights)
+    def published_weights(*, network: str = "mobilenet_v2", weights: str = "random", **others: object) -> str:
+        return imagenet_name(network, weights)
 
     def load_pretrained(self, find: FindWeights) -> None:
-        """Put the named weights into the encoder's MobileNetV2; the rest starts at random."""
+        """Put the named weights into the encoder; the rest starts at random."""
         if self.weights != "random":
-            state = imagenet_state("mobilenet_v2", self.weights, find)
+            state = imagenet_state(self.network, self.weights, find)
             part = {name.removeprefix("features."): state[name] for name in state if name.startswith("features.")}
             self.encoder[0].load_state_dict(part)
 

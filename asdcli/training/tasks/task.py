@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from asdcli.errors import UserError
 from asdcli.nn.optimizers import other_names
+from asdcli.nn.pooling import Pool
 from asdcli.training.views.view import Batch
 
 AT_ONCE = {"cpu": 2 << 20}  # bytes of examples that a network sees at once when clips are embedded: what caches hold
@@ -55,6 +56,13 @@ class Task(nn.Module):
         examples: those of all the clips, one clip's after another's, `[examples, ...]`; counts: how many each has.
         """
         return {"embedding": clip_means(self.outputs(examples), counts)}
+
+    def pooled(self, examples: Tensor, counts: list[int], pool: Pool) -> dict[str, Tensor]:
+        """As `embed`, where the recipe says how to pool: `embedding`, `[clips, size]`, of all that the network makes of
+        a clip, of each token if it makes tokens.
+        """
+        parts = self.outputs(examples).split(counts)
+        return {"embedding": torch.stack([pool(part.flatten(0, -2)) for part in parts])}
 
     def outputs(self, examples: Tensor) -> Tensor:
         """What the network makes of the examples, in parts of a size that suits the device."""

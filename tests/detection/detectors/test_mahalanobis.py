@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.covariance import LedoitWolf
+from scipy.linalg import fractional_matrix_power
+from sklearn.covariance import OAS, LedoitWolf
 from sklearn.metrics import DistanceMetric
+from sklearn.preprocessing import StandardScaler
 
 from asdcli.detection.bank import Bank
 from asdcli.detection.detectors.mahalanobis import Mahalanobis
@@ -36,6 +38,58 @@ def test_the_covariance_is_shrunk_as_in_scikit_learn(clips: int, size: int) -> N
     training, test = vectors(clips, size), vectors(7, size, seed=1)
     expected = LedoitWolf().fit(training).mahalanobis(test)
     np.testing.assert_allclose(fitted(training).score({"embedding": test}), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("covariance", "reference"), [("ledoit_wolf", LedoitWolf), ("oas", OAS)])
+@pytest.mark.parametrize(("clips", "size"), [(200, 5), (30, 8), (10, 40)])
+def test_standardised_clips_are_those_of_scikit_learn(covariance: str, reference: Any, clips: int, size: int) -> None:
+    training, test = vectors(clips, size), vectors(7, size, seed=1)
+    scaler = StandardScaler().fit(training)
+    expected = reference().fit(scaler.transform(training)).mahalanobis(scaler.transform(test))
+    found = fitted(training, {"covariance": covariance, "squared": True, "standardise": True})
+    np.testing.assert_allclose(found.score({"embedding": test}), expected, rtol=1e-6)
+
+
+def test_the_oracle_approximating_shrinkage_is_that_of_scikit_learn() -> None:
+    training, test = vectors(12, 8), vectors(7, 8, seed=1)
+    expected = OAS().fit(training).mahalanobis(test)
+    found = fitted(training, {"covariance": "oas", "squared": True})
+    np.testing.assert_allclose(found.score({"embedding": test}), expected, rtol=1e-6)
+
+
+def test_the_diagonal_knows_each_dimension_by_itself() -> None:
+    training, test = vectors(12, 3), vectors(7, 3, seed=1)
+    variances = training.var(0, ddof=1) + 1e-6
+    expected = np.sqrt((np.square(test - training.mean(0)) / variances).sum(1))
+    np.testing.assert_allclose(fitted(training, {"covariance": "diagonal"}).score({"embedding": test}), expected)
+
+
+def test_in_units_of_their_deviation_dimensions_may_have_any_scale() -> None:
+    training, test, scale = vectors(20, 6), vectors(5, 6, seed=1), np.logspace(-3, 3, 6)
+    params = {"covariance": "ledoit_wolf", "standardise": True}
+    one, other = fitted(training, params), fitted(training * scale, params)
+    np.testing.assert_allclose(one.score({"embedding": test}), other.score({"embedding": test * scale}), rtol=1e-9)
+    np.testing.assert_allclose(one.score_bank(), other.score_bank(), rtol=1e-9)
+
+
+def test_the_shares_of_the_dimensions_make_up_the_squared_distance() -> None:
+    """Against the inverse root of scikit-learn's covariance."""
+    training, test = vectors(200, 5), vectors(7, 5, seed=1)
+    reference = LedoitWolf().fit(training)
+    white = (test - reference.location_) @ fractional_matrix_power(reference.covariance_, -0.5)
+    expected = np.square(white) / reference.mahalanobis(test)[:, None]
+    np.testing.assert_allclose(fitted(training).shares({"embedding": test}), expected, rtol=1e-5, atol=1e-9)
+    assert (fitted(training).shares({"embedding": training.mean(0, keepdims=True)}) < 1e-9).all()
+
+
+def test_the_largest_share_is_that_of_the_dimension_that_was_moved() -> None:
+    training = vectors(60, 12)
+    for covariance in ("ridge", "ledoit_wolf", "oas", "diagonal"):
+        detector = fitted(training, {"covariance": covariance, "standardise": True})
+        moved = training.mean(0) + np.diag(5 * training.std(0))
+        shares = detector.shares({"embedding": moved})
+        assert shares.argmax(1).tolist() == list(range(12))
+        np.testing.assert_allclose(shares.sum(1), 1.0)
 
 
 def test_the_numbers_of_version_0_1() -> None:

@@ -60,7 +60,7 @@ def test_scores_are_finite_and_one_per_clip(name: str) -> None:
 @pytest.mark.parametrize("name", DETECTORS)
 def test_larger_is_more_anomalous(name: str) -> None:
     detector = fitted(name)
-    normal, anomalous = detector.score(embeddings(20, seed=1)), detector.score(embeddings(20, 3.0, seed=2))
+    normal, anomalous = detector.score(embeddings(20, seed=1)), detector.score(embeddings(20, 5.0, seed=2))
     assert normal.max() < anomalous.min()
 
 
@@ -77,16 +77,31 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {  # what takes another way through a
         {"metric": "euclidean", "reduce": "sum"},
         {"metric": "euclidean", "unit": "piece", "neighbours": 100},
     ],
+    "local_density": [
+        {"neighbours": 3},
+        {"form": "difference", "neighbours": 2},
+        {"metric": "euclidean", "reduce": "sum", "neighbours": 2},
+    ],
+    "soft_local_density": [{"neighbours": 2, "target_neighbours": 1}, {"form": "difference"}],
     "lof": [{"neighbours": 2}],
-    "mahalanobis": [{"covariance": "ledoit_wolf", "squared": True}],
+    "mahalanobis": [
+        {"covariance": "ledoit_wolf", "squared": True},
+        {"covariance": "ledoit_wolf", "standardise": True},
+        {"covariance": "oas"},
+        {"covariance": "oas", "standardise": True},
+        {"covariance": "diagonal"},
+        {"covariance": "diagonal", "standardise": True},
+        {"covariance": "ridge", "standardise": True},
+    ],
     "soft_mahalanobis": [{"covariance": "ledoit_wolf"}],
     "padim": [{"share_time": True, "reduce": "mean"}],
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "params"), [(name, params) for name in DETECTORS for params in [{}, *OPTIONS.get(name, [])]]
-)
+VARIANTS = [(name, params) for name in DETECTORS for params in [{}, *OPTIONS.get(name, [])]]
+
+
+@pytest.mark.parametrize(("name", "params"), VARIANTS)
 @settings(max_examples=15)
 @given(
     is_target=st.lists(st.booleans(), min_size=4, max_size=9),  # four: no class loses its only clip
@@ -108,15 +123,17 @@ def test_a_clip_of_the_bank_is_scored_as_if_it_were_not_in_it(
     np.testing.assert_allclose(own, expected, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize(("name", "params"), VARIANTS)
 @pytest.mark.parametrize("clips", [1, 2, 6])
 @pytest.mark.parametrize("value", [0.0, 0.1])
-def test_clips_that_are_alike_or_nothing_are_scored_without_a_warning(name: str, clips: int, value: float) -> None:
+def test_clips_that_are_alike_or_nothing_are_scored_without_a_warning(
+    name: str, params: dict[str, Any], clips: int, value: float
+) -> None:
     training = bank(clips)
     alike = {key: np.full_like(values, value) for key, values in training.embeddings.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        detector = fitted(name, Bank(alike, training.domain, training.section, training.label))
+        detector = fitted(name, Bank(alike, training.domain, training.section, training.label), **params)
         own, other = detector.score_bank(), detector.score(embeddings(3, seed=1))
     assert np.isfinite(own).all()
     assert np.isfinite(other).all()

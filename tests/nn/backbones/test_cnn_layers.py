@@ -15,10 +15,10 @@ from torchvision.models import get_model
 from asdcli.errors import UserError
 from asdcli.nn.backbones import BACKBONES
 from asdcli.nn.backbones.cnn_layers import TAPS, CnnLayers, _to_grid
-from asdcli.nn.pretrained import StartsPretrained
+from asdcli.nn.pretrained import StartsPretrained, image_network
 from asdcli.recipe.components import Component, build
 
-TOTALS = {"resnet18": 448, "wide_resnet50_2": 1792, "mobilenet_v2": 152}
+TOTALS = {"resnet18": 448, "wide_resnet50_2": 1792, "mobilenet_v2": 152, "efficientnet_lite0": 176}
 
 
 def network(seed: int = 0, **params: object) -> CnnLayers:
@@ -82,7 +82,14 @@ def test_cells_stay_where_they_are_when_layers_are_brought_to_the_grid(own: int,
 
 @pytest.mark.parametrize(
     ("name", "stride"),
-    [("resnet18", 4), ("resnet18", 8), ("resnet18", 16), ("wide_resnet50_2", 8), ("mobilenet_v2", 8)],
+    [
+        ("resnet18", 4),
+        ("resnet18", 8),
+        ("resnet18", 16),
+        ("wide_resnet50_2", 8),
+        ("mobilenet_v2", 8),
+        ("efficientnet_lite0", 8),
+    ],
 )
 @torch.no_grad()
 def test_what_is_in_the_spectrogram_is_seen_at_its_place(name: str, stride: int) -> None:
@@ -122,10 +129,20 @@ def test_norms_learn_nothing_in_training_mode() -> None:
     assert not any(module.training for module in model.modules() if isinstance(module, nn.BatchNorm2d))
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
+def test_some_layers_may_be_left_out() -> None:
+    model = network(network="efficientnet_lite0", layers=[8], channels=40)
+    assert model(torch.randn(1, 40, 128)).shape == (1, 16, 5, 40)
+    assert [name for name, _ in model.trunk.named_children()][-1] == "4"
+    with pytest.raises(UserError, match="efficientnet_lite0 has 1 to 40 to choose from"):
+        network(network="efficientnet_lite0", layers=[8], channels=41)
+    with pytest.raises(UserError, match="layers names at least one stride"):
+        network(layers=[])
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "efficientnet_lite0"])
 def test_weights_of_a_local_file_are_put_in_place(name: str, tmp_path: Path) -> None:
     torch.manual_seed(5)
-    whole = get_model(name, weights=None)
+    whole = image_network(name)
     save_file(whole.state_dict(), tmp_path / "weights.safetensors")
     model = network(network=name, weights=str(tmp_path / "weights.safetensors"))
     assert isinstance(model, StartsPretrained)

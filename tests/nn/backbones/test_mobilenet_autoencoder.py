@@ -35,6 +35,14 @@ def test_it_has_the_published_number_of_parameters(model: MobileNetV2Autoencoder
     assert sum(parameter.numel() for parameter in model.parameters()) == 8_499_537
 
 
+def test_with_the_other_encoder_the_rest_is_the_same(model: MobileNetV2Autoencoder) -> None:
+    other = MobileNetV2Autoencoder((64, 128), network="efficientnet_lite0")
+    assert sum(parameter.numel() for parameter in other.parameters()) == 9_646_673
+    assert [str(layer) for layer in [*other.encoder][1:]] == [str(layer) for layer in [*model.encoder][1:]]
+    assert str(other.decoder) == str(model.decoder)
+    assert other(torch.randn(2, 64, 128)).shape == (2, 64, 128)
+
+
 def test_its_layers_are_the_published_ones(model: MobileNetV2Autoencoder) -> None:
     sizes = [(layer.in_features, layer.out_features) for layer in model.modules() if isinstance(layer, nn.Linear)][-3:]
     assert sizes == [(10_240, 512), (512, 128), (128, 2048)]

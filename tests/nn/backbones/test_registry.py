@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from asdcli.nn.backbones import BACKBONES
 from asdcli.recipe.components import Component, build
 
+TRAINED = [name for name in BACKBONES if name != "identity"]
 # One example, where a network does not take five frames of sixteen features.
 SHAPES: dict[str, tuple[int, ...]] = {
     "mobilenetv2_autoencoder": (32, 32),
@@ -51,7 +52,7 @@ def examples(name: str, count: int = 8) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "resnet50" else ()) for name in BACKBONES]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "resnet50" else ()) for name in TRAINED]
 )
 def test_a_network_overfits_one_batch(name: str) -> None:
     model, x = network(name), examples(name)
@@ -69,7 +70,7 @@ def test_a_network_overfits_one_batch(name: str) -> None:
     assert losses[-1] < 0.2 * losses[0]
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     model = network(name)
     model(examples(name)).square().sum().backward()
@@ -78,7 +79,7 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
     ] == []
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_weights_round_trip_through_a_file(name: str, tmp_path: Path) -> None:
     model, x = network(name), examples(name)
     model(x)  # moves the statistics of batch norms
@@ -89,7 +90,7 @@ def test_weights_round_trip_through_a_file(name: str, tmp_path: Path) -> None:
     assert torch.equal(other.eval()(x), model.eval()(x))
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_initial_weights_depend_on_the_seed_alone(name: str) -> None:
     one, same, other = network(name), network(name), network(name, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
@@ -101,3 +102,9 @@ def test_one_example_at_a_time_gives_the_same(name: str) -> None:
     model, x = network(name).eval(), examples(name)
     with torch.no_grad():
         torch.testing.assert_close(torch.cat([model(x[i : i + 1]) for i in range(len(x))]), model(x))
+
+
+def test_the_identity_makes_vectors_of_examples_and_has_nothing_to_train() -> None:
+    model, x = network("identity"), examples("identity")
+    assert torch.equal(model(x), x.reshape(8, 80))
+    assert (model.embedding_size, list(model.parameters())) == (80, [])

@@ -12,6 +12,7 @@ from asdcli.errors import UserError
 from asdcli.recipe.schema import Phase
 from asdcli.training.seeds import generator
 from asdcli.training.tasks.layer_features import LayerFeatures
+from asdcli.training.views.frame_windows import FrameWindows
 from asdcli.training.views.whole_clips import WholeClips
 
 
@@ -36,6 +37,33 @@ def test_clips_are_described_place_by_place_in_units_of_the_training_clips() -> 
     assert made["positions"].shape == (toys.FEATURES, 6, 1)
     expected = (frames[18:24] - frames.mean(0)) / frames.std(0)
     np.testing.assert_allclose(made["positions"][..., 0], expected.T, rtol=1e-4, atol=1e-5)
+
+
+def test_the_times_of_a_band_may_be_pooled() -> None:
+    task, example = LayerFeatures(Transposed(), view()), view().clip_examples(3)
+    whole = toys.embedded(task, example)["positions"]
+    found = task.pooled(torch.cat([example, example]), [1, 1], lambda values: values.amax(0))["positions"]
+    assert found.shape == (2, toys.FEATURES, 1, 1)
+    torch.testing.assert_close(found[1], whole.amax(1, keepdim=True))
+
+
+def test_windows_of_clips_are_pooled_together() -> None:
+    windows = FrameWindows(toys.clips([6, 10] * 4), np.arange(8), toys.CPU, frames=3, hop=3)
+    task, clips = LayerFeatures(Transposed(), windows), [windows.clip_examples(0), windows.clip_examples(1)]
+    found = task.pooled(torch.cat(clips), [2, 3], lambda values: values.mean(0))["positions"]
+    expected = torch.stack([(part.flatten(0, 1).mean(0) - task.mean) / task.deviation for part in clips])
+    torch.testing.assert_close(found[:, :, 0, 0], expected)
+    with pytest.raises(UserError, match="whole clips"):
+        task.embed(torch.cat(clips), [2, 3])
+
+
+def test_one_unit_for_all_features_keeps_the_shape_of_a_spectrum() -> None:
+    data = toys.clips([6] * 8)
+    data.features[0].frames[:] = 5 + np.array([1, 10, 100]) * data.features[0].frames
+    task, frames = LayerFeatures(Transposed(), view(data), standardise="all"), data.features[0].frames
+    made = toys.embedded(task, view(data).clip_examples(3))["positions"]
+    expected = (frames[18:24] - frames.mean()) / frames.std()
+    np.testing.assert_allclose(made[..., 0], expected.T, rtol=1e-4, atol=1e-5)
 
 
 def test_the_units_are_part_of_the_weights() -> None:

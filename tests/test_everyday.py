@@ -1,0 +1,60 @@
+"""The recipe to run first: its members are those of the recipes that it names, and its fusion asks no label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from helpers import write_tree
+
+from asdcli.challenge.editions.scorefiles import read_values
+from asdcli.recipe.loading import load_recipe
+from asdcli.recipe.schema import Method
+from asdcli.stages.score import score_folder
+from asdcli.stages.selection import select
+from asdcli.stages.systems import System, fuse_recipe
+from asdcli.ui import Ui
+from asdcli.workspace.places import Workspace
+
+
+def settings(name: str, member: str, profile: str = "full") -> Method:
+    return load_recipe(name).resolve(member=member, edition="dcase2020", profile=profile)
+
+
+def test_its_members_are_those_of_the_recipes_it_names() -> None:
+    spectrum, first = settings("everyday", "spectrum"), settings("mean_spectrum", "spectrum")
+    assert spectrum.training() == first.training() | {"labels": ["attributes", "section", "domain"]}
+    assert spectrum.detectors["distance"].model_dump() == first.detectors["mahalanobis"].model_dump()
+
+    layers, padim = settings("everyday", "layers"), settings("padim", "imagenet", "lite0")
+    assert layers.model.params.items() <= padim.model.params.items()
+    assert layers.phases["frozen"].task.model_dump() == padim.phases["features"].task.model_dump()
+    assert layers.frontend.model_dump() == padim.frontend.model_dump()
+
+    network, arcface = settings("everyday", "network"), settings("arcface_ensemble", "mobilefacenet_1024", "laptop")
+    for key in ("frontend", "view", "model"):
+        assert getattr(network, key).model_dump() == getattr(arcface, key).model_dump()
+    one, other = network.phases["train"], arcface.phases["source"]
+    assert one.model_dump(exclude={"clips", "epochs", "steps"}) == other.model_dump(
+        exclude={"clips", "epochs", "steps"}
+    )
+
+
+def test_every_system_counts_the_same_and_no_label_chooses() -> None:
+    for fusion in load_recipe("everyday").header.systems.values():
+        assert set(fusion.weights.values()) == {1.0}
+        assert (fusion.best, fusion.oracle, fusion.normalisation) == (None, False, "train")
+
+
+def test_the_fusion_is_the_mean_in_deviations_of_left_out_training_scores(tmp_path: Path) -> None:
+    write_tree(tmp_path, seconds=1.3)
+    selection = select(Workspace(tmp_path), Ui(), recipe="everyday", profile="smoke", data="demo", device="cpu")
+    fused, _ = fuse_recipe(selection, System(None, "train"), None)
+    expected = []
+    for member in ("spectrum", "network"):
+        folder = score_folder(selection, member, "distance")
+        file = "anomaly_score_SynFan_section_00_test.csv"
+        own, found = (read_values(folder / part / file)[1] for part in ("train", "dev"))
+        expected.append((found - np.mean(own)) / np.std(own))
+    values = read_values(fused.out / "dev" / "anomaly_score_SynFan_section_00_test.csv")[1]
+    np.testing.assert_allclose(values, np.mean(expected, axis=0), rtol=1e-6)
