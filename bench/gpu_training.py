@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from training_steps import clips_per_step, phase_loop, time_loop, time_network, view_of_noise
 
 from asdcli.recipe.loading import RECIPES, load_recipe, recipe_names
-from asdcli.recipe.schema import Method
+from asdcli.recipe.schema import Method, Network
 from asdcli.training.run import build_task
 from asdcli.training.views.view import View
 
@@ -155,17 +155,29 @@ UNTRAINED = {"clips/s": "nothing to train", "steps": "0", "hours": "0"}
 
 
 def recipes(setting: Setting) -> list[Item]:
-    """All members of all recipes; in a quick run the first of each."""
-    most = 1 if setting.quick else None
-    found = [
-        (recipe, member) for recipe in recipe_names() for member in list(load_recipe(recipe).header.members)[:most]
-    ]
-    return [(f"{recipe} {member}", partial(_member, recipe, member, setting)) for recipe, member in found]
+    """All members of all recipes, and again without recomputed blocks where they have some; in a quick run the first of
+    each as it is.
+    """
+    found = []
+    for recipe in map(load_recipe, recipe_names()):
+        for member in recipe.members(setting.profile)[: 1 if setting.quick else None]:
+            method = recipe.resolve(member=member, profile=setting.profile)
+            found.append((f"{recipe.name} {member}", method))
+            if not setting.quick and (plain := _not_recomputed(method)) != method:
+                found.append((f"{recipe.name} {member}, nothing recomputed", plain))
+    return [(title, partial(_member, title, method, setting)) for title, method in found]
 
 
-def _member(recipe: str, member: str, setting: Setting) -> list[Row]:
+def _not_recomputed(method: Method) -> Method:
+    document = method.model.model_dump()
+    for network in (document, *document.get("branches", {}).values()):
+        if network.get("recompute"):
+            network["recompute"] = False
+    return method.model_copy(update={"model": Network.model_validate(document)})
+
+
+def _member(title: str, method: Method, setting: Setting) -> list[Row]:
     """Each phase in each precision, for a machine with 1000 training clips of ten seconds."""
-    method = load_recipe(recipe).resolve(member=member, profile=setting.profile)
     if setting.quick:
         small = {name: phase.model_copy(update={"batch_size": 3}) for name, phase in method.phases.items()}
         method = method.model_copy(update={"phases": small})
@@ -173,7 +185,7 @@ def _member(recipe: str, member: str, setting: Setting) -> list[Row]:
     rows = []
     for precision in PRECISIONS[setting.device.type]:
         made = [_phase_or_memory(method, name, view, setting, precision) for name in method.phases]
-        rows += [{"recipe": f"{recipe} {member}", "precision": precision, **row} for row in made]
+        rows += [{"recipe": title, "precision": precision, **row} for row in made]
         rows[-1]["hours of all phases"] = f"{sum(float(row.get('hours', 'nan')) for row in made):.3g}"
     return rows
 
