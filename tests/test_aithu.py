@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +206,39 @@ def test_seven_members_and_their_systems(tree: Path) -> None:
         said = invoke("--root", tree, "ensemble", *given, "--system", name)
         assert ("oracle" in said) == system.oracle
     assert "dual/nearest" in invoke("--root", tree, "evaluate", *given)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("member", ["beats_full", "dual"])
+def test_a_full_size_step_fits_a_card_of_twelve_gigabytes(member: str) -> None:
+    """Its weights are random, its batch is small: what a larger one takes is in bench/README.md."""
+    peak = subprocess.run([sys.executable, "-c", STEP, member], capture_output=True, text=True, check=True).stdout
+    assert 1e9 < float(peak) < 12e9
+
+
+STEP = """
+import resource, sys, torch
+from types import SimpleNamespace
+from asdcli.nn.branches import build_network
+from asdcli.nn.optimizers import OPTIMIZERS
+from asdcli.recipe.components import build
+from asdcli.recipe.loading import load_recipe
+from asdcli.training.labels import CLASS, LabelSet, LabelSets
+from asdcli.training.tasks import TASKS
+from asdcli.training.views.view import Batch, ViewLabels
+
+method = load_recipe("aithu_2024").resolve(member=sys.argv[1])
+phase, classes = method.phases["train"], torch.arange(2)
+sets = LabelSets({CLASS: LabelSet("attributes", tuple(map(str, range(141))))})
+view = SimpleNamespace(labels=ViewLabels(sets, {CLASS: classes}))
+task = build(TASKS, "task", phase.task, build_network(method.model, (160_000,)), view).train()
+optimizer = build(OPTIMIZERS, "optimizer", phase.optimizer, task.named_parameters())
+batch = Batch({"waveform": 0.1 * torch.randn(2, 160_000)}, classes, {CLASS: classes})
+before = [value.detach().clone() for value in task.parameters() if value.requires_grad]
+task(batch, torch.Generator())["loss"].backward()
+optimizer.step()
+after = [value for value in task.parameters() if value.requires_grad]
+assert all(value.isfinite().all() for value in after)
+assert any(not torch.equal(one, other) for one, other in zip(before, after))
+print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
