@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import cosine_similarity
 
@@ -80,3 +81,18 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = whole.score_bank()
     monkeypatch.setattr("asdcli.detection.detectors.knn.BLOCK_BYTES", 1)
     np.testing.assert_allclose(whole.score_bank(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_euclidean_neighbours_are_found_far_from_the_origin_and_among_copies(offset: float) -> None:
+    rng = np.random.default_rng(0)
+    values = offset + np.repeat(rng.standard_normal((60, 6)), 12, axis=0)  # more copies than candidates to spare
+    values[::3] += 1e-3 * rng.standard_normal((240, 6))
+    test = offset + rng.standard_normal((40, 6))
+    test[:5] = values[:5]
+    detector = Knn(metric="euclidean", neighbours=2)
+    detector.fit(Bank({"embedding": values}, np.full(720, "source"), np.full(720, "00")))
+    expected = np.sort(cdist(test, values), axis=1)[:, :2].mean(1)
+    np.testing.assert_allclose(detector.score({"embedding": test}), expected, rtol=1e-7, atol=1e-9 * max(1, offset))
+    own = np.sort(cdist(values, values), axis=1)[:, 1:3].mean(1)
+    np.testing.assert_allclose(detector.score_bank(), own, rtol=1e-7, atol=1e-9 * max(1, offset))
