@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import asdcli
-from asdcli.cli import doctor, download, ensemble, evaluate, package, plot, recipes, runs, stages, streams
+from asdcli.cli import doctor, download, ensemble, evaluate, package, plot, recipes, runs, stages, streams, threshold
 from asdcli.cli.console import Output, Settings, Terminal, attach_log, default_root
 from asdcli.cli.repeated import refuse_repeated
 from asdcli.errors import AsdError
@@ -54,7 +54,7 @@ def options(
     attach_log(context.obj.ui)
 
 
-for module in (download, stages, ensemble, evaluate, plot, package, runs, recipes, doctor):
+for module in (download, stages, threshold, ensemble, evaluate, plot, package, runs, recipes, doctor):
     module.register(app)
 
 INTERRUPTED = 130  # what typer returns after Ctrl-C, and what a shell calls a command that died of it

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +24,6 @@ from asdcli.workspace.made import Made, digest
 if TYPE_CHECKING:
     from asdcli.detection.fitted import FittedSection
     from asdcli.training.tasks.task import Task
-    from asdcli.training.views.view import View
 
 EMBEDDING = 2  # to be raised when this stage makes other embeddings of the same weights than before
 BLOCK = 256  # clips whose examples lie on the device at once
@@ -132,6 +130,8 @@ class _Embedding:
         return task.eval()
 
     def _embed(self, machine: str, folder: Path, made_from: str) -> None:
+        from asdcli.training.embedding import embedded_parts, joined
+
         selection, run, data = self.selection, self.run, self._data
         sets = selection.sets_of(machine)
         for set_name in sets:
@@ -141,31 +141,12 @@ class _Embedding:
                 done = 0
                 for block in np.array_split(rows, -(-len(rows) // BLOCK)):
                     view = training.make_view(selection, run.method, data, block)
-                    for count, part in _embedded_parts(self._task, view):
+                    for count, part in embedded_parts(self._task, view):
                         parts.append(part)
                         done += count
                         progress.show(done)
-            arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-            _save(folder / f"{set_name}.npz", data.clips.select(rows), arrays)
+            _save(folder / f"{set_name}.npz", data.clips.select(rows), joined(parts))
         Made(folder).write(made_from, [f"{name}.npz" for name in sets], run=run.folder.name)
-
-
-def _embedded_parts(task: Task, view: View) -> Iterator[tuple[int, Embeddings]]:
-    """The embeddings of a view's clips, as many at a time as the network sees at once, and how many these are."""
-    import torch
-
-    from asdcli.training.tasks.task import bytes_at_once
-
-    gathered: list[torch.Tensor] = []
-    with torch.inference_mode():
-        for row in range(len(view.clips)):
-            gathered.append(view.clip_examples(row))
-            with_next = sum(one.nbytes for one in gathered) + gathered[-1].nbytes
-            if row + 1 < len(view.clips) and with_next <= bytes_at_once(gathered[-1].device):
-                continue
-            made = task.embed(torch.cat(gathered), [len(examples) for examples in gathered])
-            yield len(gathered), {name: value.float().cpu().numpy() for name, value in made.items()}
-            gathered = []
 
 
 def _save(path: Path, clips: ClipTable, arrays: dict[str, np.ndarray]) -> None:
