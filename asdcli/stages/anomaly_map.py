@@ -178,7 +178,7 @@ def _maps_of(selection: Selection, member: str, detector: str, machine: str, wan
     axes = _axes(method)
     embedded = load_embedded(selection, member, machine)
     run = run_of(selection, member, machine)
-    kept = read_set(selection.ui, run.folder, machine, detector, bank_print(selection, run, detector))
+    kept = read_set(selection.ui, run.folder, machine, detector, bank_print(selection, run, machine, detector))
     maps = []
     fitted: dict[str, FittedSection] = {}
     for clip in wanted:

@@ -106,7 +106,7 @@ class _Scoring:
     def bring_up_to_date(self, name: str, detector: Detector) -> Done:
         folder = score_folder(self.selection, self.member, name)
         traits = self.selection.traits(self.method).detectors[name]
-        made_for = bank_print(self.selection, self._run, name)
+        made_for = bank_print(self.selection, self._run, self.machine, name)
         kept = read_set(self.selection.ui, self._run.folder, self.machine, name, made_for)
         set_values = {section: one.value for section, one in kept.items()}
         made_from = digest(

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asdcli.recipe.schema import Method
 from asdcli.stages.embed import EMBEDDING
 from asdcli.stages.runs import Run
 from asdcli.stages.selection import Selection
@@ -29,7 +28,7 @@ class SetThreshold:
 
     said: as the user asked for it. source: whose scores it comes from, in words; empty for a given value. clips, rank:
     it is the `rank`-th smallest of so many scores. wanted, promised: rates of false alarms; none is promised where a
-    network has learnt from the clips.
+    network has learnt from the clips. held_out: the scores, where they are of clips beside the bank.
     """
 
     value: float
@@ -39,27 +38,25 @@ class SetThreshold:
     rank: int = 0
     wanted: float | None = None
     promised: float | None = None
+    held_out: list[float] = field(default_factory=list)
 
 
 BySection = Mapping[str, SetThreshold]
 
 
-def bank_print(selection: Selection, run: Run, detector: str) -> str:
+def bank_print(selection: Selection, run: Run, machine: str, detector: str) -> str:
     """What the scores of a detector of a run depend on, beside the clips that are scored."""
-    traits = selection.traits(run.method)
+    method = selection.method(run.member, machine)
+    traits = selection.traits(method)
     return digest(
         {
             "run": run.made_from,
-            "view": traits.view,
-            "detector": _dumped(run.method, detector),
+            "view": selection.traits(run.method).view,
+            "detector": method.detectors[detector].model_dump(mode="json"),
             "code": traits.detectors[detector]["code"][0],
             "numbers": {"embedding": EMBEDDING},
         }
     )
-
-
-def _dumped(method: Method, detector: str) -> dict[str, Any]:
-    return method.detectors[detector].model_dump(mode="json")
 
 
 def read_set(ui: Ui, folder: Path, machine: str, detector: str, made_for: str) -> dict[str, SetThreshold]:

@@ -13,10 +13,10 @@ from asdcli.audio.windows import windows
 from asdcli.detection.conformal import Calibration, Threshold
 from asdcli.detection.fitted import FittedSection
 from asdcli.errors import UserError, unknown
-from asdcli.recipe.schema import Method
 from asdcli.stages import embed
 from asdcli.stages.embed import Embedded, load_embedded
 from asdcli.stages.network import Network
+from asdcli.stages.predictors import clip_length, learns
 from asdcli.stages.runs import Run, run_of
 from asdcli.stages.selection import Selection
 from asdcli.stages.set_thresholds import SetThreshold, bank_print, read_set, write_set
@@ -111,30 +111,14 @@ def unset(selection: Selection, detector: str | None = None) -> list[Found]:
     return current(selection, detector)
 
 
-def learns(method: Method) -> bool:
-    """Whether a network is trained on the training clips, which are then no strangers to it.
-
-    Means and deviations that a network without training standardises by do not count.
-    """
-    return any(phase.steps != 0 for phase in method.phases.values())
-
-
 def windows_of(files: Sequence[Path], length: int) -> list[np.ndarray]:
     """All windows of some files, `[n, channels]` each; what is left at the end of a file counts with what is before."""
     return [window.samples for file in files for window in windows(file, length, length)]
 
 
-def clip_length(selection: Selection, machine: str) -> int:
-    """Samples of the longest training clip."""
-    from asdcli.stages.features import open_stores
-
-    stores = open_stores(selection, machine).stores.values()
-    return max(int(store.lengths[store.clips.split == "train"].max(initial=1)) for store in stores)
-
-
 def _run_of(selection: Selection, member: str, machine: str, detector: str) -> tuple[Run, str]:
     run = run_of(selection, member, machine)
-    return run, bank_print(selection, run, detector)
+    return run, bank_print(selection, run, machine, detector)
 
 
 def _systems(selection: Selection, detector: str | None) -> list[tuple[str, str]]:
@@ -176,14 +160,15 @@ class _Machine:
         about = (self.member, self.detector, self.machine, section)
         if wish.rate is None:
             return Found(*about, SetThreshold(float(wish.value or 0.0), wish.said))
-        method, labels = run.method, None
+        method, labels = self.selection.method(self.member, self.machine), None
         if self.selection.traits(method).detectors[self.detector]["needs_labels"]:
             labels = run_labels(self.selection, run)[CLASS].numbers(embedded.clips)
         fitted = embedded.fitted(method, method.detectors[self.detector], section, labels)
         scores, source, days = self._scores(run, embedded, fitted, section, held_out)
         made = Calibration(scores).threshold(wish.rate)
         promised = None if source == LEARNT else made.promised
-        kept = SetThreshold(made.value, wish.said, source, made.clips, made.rank, made.wanted, promised)
+        held = scores.tolist() if source == HELD_OUT else []
+        kept = SetThreshold(made.value, wish.said, source, made.clips, made.rank, made.wanted, promised, held)
         return Found(*about, kept, days)
 
     def _scores(
