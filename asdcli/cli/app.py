@@ -16,8 +16,10 @@ import asdcli
 from asdcli.cli import (
     doctor,
     download,
+    drift,
     ensemble,
     evaluate,
+    export,
     package,
     plot,
     predict,
@@ -67,7 +69,10 @@ def options(
     attach_log(context.obj.ui)
 
 
-for module in (download, stages, threshold, predict, ensemble, evaluate, plot, package, runs, recipes, doctor):
+for module in (
+    *(download, stages, threshold, predict, drift, export, ensemble, evaluate),
+    *(plot, package, runs, recipes, doctor),
+):
     module.register(app)
 
 INTERRUPTED = 130  # what typer returns after Ctrl-C, and what a shell calls a command that died of it

@@ -10,14 +10,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asdcli.cli import options
+from asdcli.cli import completion, options
 from asdcli.cli.console import Output
 from asdcli.errors import UserError
 
 if TYPE_CHECKING:
     from asdcli.stages.predict import Failed, Heard, Prediction
+    from asdcli.stages.predictors import Predictor
 
 ALARM = 3
+
+Places = Annotated[
+    list[str],
+    typer.Argument(metavar="PATH...", help="Sound files, folders of them, or patterns such as 'day_*/*.wav'."),
+]
+Machine = Annotated[
+    str | None,
+    typer.Option("--machine", "-m", autocompletion=completion.machines, help="The machine type that is heard."),
+]
+Member = Annotated[
+    str | None, typer.Option(autocompletion=completion.members, help="Member of the recipe. Left out: the first.")
+]
+Detector = Annotated[str | None, typer.Option(help="Detector of the recipe. Left out: the first.")]
+Section = Annotated[str | None, typer.Option(help="Section of all files. Left out: by their names, or the only one.")]
+Run = Annotated[
+    Path | None, typer.Option(help="Folder of a finished run or of an export, in place of recipe and data.")
+]
 
 
 class Aggregate(StrEnum):
@@ -32,21 +50,14 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     context: typer.Context,
-    places: Annotated[
-        list[str],
-        typer.Argument(metavar="PATH...", help="Sound files, folders of them, or patterns such as 'day_*/*.wav'."),
-    ],
+    places: Places,
     recipe: options.Recipe = None,
     data: options.Data = None,
-    machine: Annotated[str | None, typer.Option("--machine", "-m", help="The machine type that is heard.")] = None,
-    member: Annotated[str | None, typer.Option(help="Member of the recipe. Left out: the first.")] = None,
-    detector: Annotated[str | None, typer.Option(help="Detector of the recipe. Left out: the first.")] = None,
-    section: Annotated[
-        str | None, typer.Option(help="Section of all files. Left out: by their names, or the only one.")
-    ] = None,
-    run: Annotated[
-        Path | None, typer.Option(help="Folder of a finished run or of an export, in place of recipe and data.")
-    ] = None,
+    machine: Machine = None,
+    member: Member = None,
+    detector: Detector = None,
+    section: Section = None,
+    run: Run = None,
     window: Annotated[
         float | None,
         typer.Option(help="Seconds that get one score. Left out: the length of the longest training clip."),
@@ -71,22 +82,11 @@ def predict(
 
     output: Output = context.obj
     files = sound_files(places)
-    if run is not None:
-        predictor = stage.predictor_in(output.workspace, output.ui, run, machine)
-    else:
-        selection = options.selection_of(
-            output,
-            recipe=recipe,
-            data=data,
-            machines=[machine] if machine else None,
-            members=[member] if member else None,
-            seed=seed,
-            device=device,
-            profile=profile,
-        )
-        predictor = stage.predictor_of(selection)
+    predictor = predictor_for(
+        output, run, recipe=recipe, data=data, machine=machine, member=member, seed=seed, device=device, profile=profile
+    )
     chosen = stage.Options(detector, section, window, hop, aggregate.value)
-    listener = stage.Listener(predictor, _device(device), chosen)
+    listener = stage.Listener(predictor, torch_device(device), chosen)
     about = predictor.about
     system = f"{about.recipe} {about.member}/{listener.detector}"
     found = list(stage.run(output.ui, listener, files))
@@ -105,7 +105,19 @@ def predict(
         raise UserError(f"{len(failed)} of {len(found)} files could not be scored.", str(failed[0].error))
 
 
-def _device(device: options.Device) -> Any:
+def predictor_for(
+    output: Output, run: Path | None, *, machine: str | None, member: str | None, **chosen: Any
+) -> Predictor:
+    """That of a run's folder, or of the run that recipe and data choose."""
+    from asdcli.stages import predict as stage
+
+    if run is not None:
+        return stage.predictor_in(output.workspace, output.ui, run, machine)
+    one = {"machines": [machine] if machine else None, "members": [member] if member else None}
+    return stage.predictor_of(options.selection_of(output, **one, **chosen))
+
+
+def torch_device(device: options.Device) -> Any:
     from asdcli.training.device import pick_device
 
     return pick_device(device.value)

@@ -151,7 +151,7 @@ class Listener:
         worst: Window | None = None
         found = windows(path, self.length, self.hop)
         while part := list(islice(found, max(1, AT_ONCE_S * SAMPLING_RATE_HZ // self.length))):
-            scores = self._scores([window.samples for window in part], section)
+            scores = self.scores([window.samples for window in part], section)
             most = int(scores.argmax())
             if worst is None or scores[most] > max(one.score for one in heard):
                 worst = part[most]
@@ -159,29 +159,35 @@ class Listener:
                 heard.append(Heard(*window.seconds, score, p))
         score = AGGREGATES[self._options.aggregate](np.array([one.score for one in heard]))
         whole = Heard(0.0, max(one.end_s for one in heard), score, *self._p_values(np.array([score]), section))
-        prediction = Prediction(path, section, whole, tuple(heard), self._threshold(section))
+        prediction = Prediction(path, section, whole, tuple(heard), self.threshold(section))
         if not prediction.alarm or worst is None:
             return prediction
         why = self._predictor.normal.why(scaled(worst.samples, self._predictor.method.channel))
         nearest = str(self._predictor.clips.path[why.nearest])
         return Prediction(path, section, whole, tuple(heard), prediction.threshold, why, nearest)
 
-    def _scores(self, samples: list[np.ndarray], section: str) -> np.ndarray:
+    def scores(self, samples: list[np.ndarray], section: str) -> np.ndarray:
+        """Of sounds in the form of `decode`, each as of a clip."""
         if section not in self._detectors:
             self._detectors[section] = self._predictor.fitted(self.detector, section)
         return np.asarray(self._detectors[section].score(self._network.embed(samples, section)))
 
-    def _p_values(self, scores: np.ndarray, section: str) -> list[float | None]:
+    def calibration(self, section: str) -> Calibration | None:
+        """Scores of normal clips that the network has not learnt from; None without any."""
         kept = self._set.get(section)
-        calibration = self._predictor.calibration(self.detector, section)
         if kept is not None and kept.held_out:
-            calibration = Calibration(np.array(kept.held_out))
+            return Calibration(np.array(kept.held_out))
+        return self._predictor.calibration(self.detector, section)
+
+    def _p_values(self, scores: np.ndarray, section: str) -> list[float | None]:
+        calibration = self.calibration(section)
         if calibration is None:
             return [None] * len(scores)
         found: list[float | None] = calibration.p_values(scores).tolist()
         return found
 
-    def _threshold(self, section: str) -> float:
+    def threshold(self, section: str) -> float:
+        """The one that was set, or the recipe's."""
         kept = self._set.get(section)
         of_recipe: float = self._predictor.about.systems[self.detector]["sections"][section]["threshold"]
         return of_recipe if kept is None else kept.value
