@@ -68,7 +68,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_readme_shows_every_command() -> None:
     shown = {shlex.split(command)[1] for command in COMMANDS}
     assert shown >= {"download", "train", "embed", "score", "ensemble", "evaluate", "package-submission"}
-    assert shown >= {"plot", "recipes", "doctor", "threshold", "predict", "export", "drift"}
+    assert shown >= {"plot", "recipes", "doctor", "threshold", "predict", "export", "drift", "bank"}
 
 
 def test_figures_are_of_the_demo_whatever_was_used_before() -> None:

@@ -14,6 +14,7 @@ import typer
 
 import asdcli
 from asdcli.cli import (
+    bank,
     doctor,
     download,
     drift,
@@ -70,7 +71,7 @@ def options(
 
 
 for module in (
-    *(download, stages, threshold, predict, drift, export, ensemble, evaluate),
+    *(download, stages, threshold, predict, drift, bank, export, ensemble, evaluate),
     *(plot, package, runs, recipes, doctor),
 ):
     module.register(app)

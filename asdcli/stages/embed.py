@@ -15,8 +15,9 @@ from asdcli.audio.clips import ClipTable, concat
 from asdcli.detection.bank import Bank, Embeddings, take
 from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import train as training
+from asdcli.stages.added import SPLIT, read_added
 from asdcli.stages.features import ClipData, open_stores
-from asdcli.stages.runs import Run, find_runs
+from asdcli.stages.runs import Run, find_runs, run_of
 from asdcli.stages.selection import Done, Selection, warn_of_damage
 from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made, digest
@@ -62,19 +63,31 @@ class Embedded:
         from asdcli.detection.fitted import FittedSection
 
         bank = Bank(self.embeddings, self.clips.domain, self.clips.section, labels)
-        return FittedSection(method, detector, bank, self.clips.split == "train", section)
+        return FittedSection(method, detector, bank, self.in_bank, section)
+
+    @property
+    def in_bank(self) -> np.ndarray:
+        """Which clips detectors learn from: training clips, and those that were added to them."""
+        return np.isin(self.clips.split, ("train", SPLIT))
 
 
 def load_embedded(selection: Selection, member: str, machine: str) -> Embedded:
-    """The embeddings that `run` left of a machine; made again first if they are not what was written."""
+    """The embeddings that `run` left of a machine; made again first if they are not what was written.
+
+    Clips that were added to the bank of its run follow, of no set.
+    """
     folder, sets = embedding_folder(selection, member, machine), selection.sets_of(machine)
     made = Made(folder)
     if warn_of_damage(selection.ui, made, made.fingerprint() or "", again="embedded again"):
         made.forget("all")
         run(replace(selection, members=(member,), machines=(machine,)))
     tables, arrays = zip(*(load(folder, set_name) for set_name in sets), strict=True)
+    set_names = np.repeat(sets, [len(table) for table in tables])
+    if added := read_added(run_of(selection, member, machine).folder, machine):
+        tables, arrays = (*tables, added.clips), (*arrays, added.embeddings)
+        set_names = np.append(set_names, [""] * len(added.clips))
     joined = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
-    return Embedded(concat(tables), np.repeat(sets, [len(table) for table in tables]), joined)
+    return Embedded(concat(tables), set_names, joined)
 
 
 def load(folder: Path, set_name: str) -> tuple[ClipTable, dict[str, np.ndarray]]:

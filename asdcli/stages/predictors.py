@@ -27,6 +27,7 @@ from asdcli.detection.why import NormalSound
 from asdcli.errors import UserError, unknown
 from asdcli.recipe.schema import Method
 from asdcli.stages import embed
+from asdcli.stages.added import read_added
 from asdcli.stages.embed import EMBEDDING, load_embedded
 from asdcli.stages.features import ClipData, open_stores
 from asdcli.stages.runs import Run
@@ -159,7 +160,7 @@ def _write(selection: Selection, run: Run, machine: str, folder: Path, prints: d
 
     method = selection.method(run.member, machine)
     embedded = load_embedded(selection, run.member, machine)
-    rows = np.flatnonzero(embedded.clips.split == "train")
+    rows = np.flatnonzero(embedded.in_bank)
     labels = None
     if any(trait["needs_labels"] for trait in selection.traits(method).detectors.values()):
         labels = run_labels(selection, run)[CLASS].numbers(embedded.clips)
@@ -173,6 +174,8 @@ def _write(selection: Selection, run: Run, machine: str, folder: Path, prints: d
     data = ClipData(selection, method, (machine,))
     is_train = np.flatnonzero(data.clips.split == "train")
     heard = [portrait(_waveform(data, row)) for row in is_train.tolist()]
+    if added := read_added(run.folder, machine):
+        heard += [added.portraits[row] for row in range(len(added.clips))]
     about = About(
         recipe=selection.label,
         edition=selection.edition.name,

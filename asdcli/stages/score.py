@@ -19,6 +19,7 @@ from asdcli.challenge.editions.edition import Edition
 from asdcli.challenge.editions.scorefiles import decision_name, score_name, write_values
 from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import embed
+from asdcli.stages.added import print_of
 from asdcli.stages.embed import Embedded, load_embedded
 from asdcli.stages.runs import Run, run_of
 from asdcli.stages.selection import Done, Selection, warn_of_damage
@@ -112,6 +113,7 @@ class _Scoring:
         made_from = digest(
             {
                 **({"set": set_values} if set_values else {}),
+                **({"added": added} if (added := print_of(self._run.folder, self.machine)) else {}),
                 "embeddings": Made(embed.embedding_folder(self.selection, self.member, self.machine)).fingerprint(),
                 "detector": detector.model_dump(mode="json"),
                 "threshold": self.method.threshold.model_dump(mode="json"),

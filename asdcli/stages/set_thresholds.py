@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from asdcli.stages.added import print_of
 from asdcli.stages.embed import EMBEDDING
 from asdcli.stages.runs import Run
 from asdcli.stages.selection import Selection
@@ -55,6 +56,7 @@ def bank_print(selection: Selection, run: Run, machine: str, detector: str) -> s
             "detector": method.detectors[detector].model_dump(mode="json"),
             "code": traits.detectors[detector]["code"][0],
             "numbers": {"embedding": EMBEDDING},
+            "added": print_of(run.folder, machine),
         }
     )
 

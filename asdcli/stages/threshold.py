@@ -14,6 +14,7 @@ from asdcli.detection.conformal import Calibration, Threshold
 from asdcli.detection.fitted import FittedSection
 from asdcli.errors import UserError, unknown
 from asdcli.stages import embed
+from asdcli.stages.added import SPLIT
 from asdcli.stages.embed import Embedded, load_embedded
 from asdcli.stages.network import Network
 from asdcli.stages.predictors import clip_length, learns
@@ -23,7 +24,8 @@ from asdcli.stages.set_thresholds import SetThreshold, bank_print, read_set, wri
 from asdcli.stages.train import run_labels
 from asdcli.training.labels import CLASS
 
-LEFT_OUT, BY_DAY, HELD_OUT, LEARNT = "each left out", "days left out", "held-out clips", "clips it has learnt from"
+LEFT_OUT, BY_DAY, LEARNT = "each left out", "days left out", "clips it has learnt from"
+HELD_OUT, ADDED = "held-out clips", "added clips, each left out"
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class _Machine:
         scores, source, days = self._scores(run, embedded, fitted, section, held_out)
         made = Calibration(scores).threshold(wish.rate)
         promised = None if source == LEARNT else made.promised
-        held = scores.tolist() if source == HELD_OUT else []
+        held = scores.tolist() if source in (HELD_OUT, ADDED) else []
         kept = SetThreshold(made.value, wish.said, source, made.clips, made.rank, made.wanted, promised, held)
         return Found(*about, kept, days)
 
@@ -180,6 +182,9 @@ class _Machine:
             length = clip_length(self.selection, self.machine)
             return fitted.detector.score(network.embed(windows_of(held_out, length), section)), HELD_OUT, 0
         if learns(run.method):
+            added = fitted.typical[embedded.clips.split[fitted.rows[fitted.typical]] == SPLIT]
+            if len(added):
+                return fitted.own[added], ADDED, 0
             return fitted.own[fitted.typical], LEARNT, 0
         days = days_of(embedded.clips.select(fitted.rows))
         if days is None or len(set(days.tolist())) < 2:
