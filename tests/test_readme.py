@@ -68,7 +68,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_readme_shows_every_command() -> None:
     shown = {shlex.split(command)[1] for command in COMMANDS}
     assert shown >= {"download", "train", "embed", "score", "ensemble", "evaluate", "package-submission"}
-    assert shown >= {"plot", "recipes", "doctor"}
+    assert shown >= {"plot", "recipes", "doctor", "threshold", "predict", "export", "drift", "bank"}
 
 
 def test_figures_are_of_the_demo_whatever_was_used_before() -> None:
@@ -98,7 +98,8 @@ def test_every_command_of_the_readme_works(home: Path, mirror: str) -> None:
         if "--check Example_UNI.zip" in command:
             shutil.copy(next((home / "asd_work" / "submissions").rglob("Example_UNI.zip")), home)
         done = Command(shlex.split(command)[1:], home, environment).wait()
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        possible = (0, 3) if command.startswith("asd predict ") else (0,)  # 3: an alarm
+        assert done.returncode in possible, f"{command}\n{done.stdout}\n{done.stderr}"
         outputs[command] = done.stdout + done.stderr
         if command == "asd download demo":
             thin_out(home / "asd_work" / "data" / "demo")

@@ -16,11 +16,11 @@ from asdcli.errors import UserError
 
 _RATES_HZ = (1_000, 1_000_000)  # beyond these a header is broken, and the filter of a resampler can be of any length
 _LARGEST = 1e12  # beyond it no unit is meant, and the power of a spectrum leaves float32
-_UNKNOWN = 2**63 - 1  # frames of a FLAC that was written to a pipe
+UNKNOWN = 2**63 - 1  # frames of a FLAC that was written to a pipe
 _BLOCK = 1 << 24
 
 # What holds more than 16 bits of a sample.
-_FINE = ("PCM_24", "PCM_32", "FLOAT", "DOUBLE", "VORBIS", "OPUS")
+FINE = ("PCM_24", "PCM_32", "FLOAT", "DOUBLE", "VORBIS", "OPUS")
 # Rounding to 16 bits adds noise of 2^-15 / sqrt(12); a finer recording that is not 1000 times louder is not rounded.
 QUIET_RMS = 1000 * 2.0**-15 / math.sqrt(12)
 
@@ -47,20 +47,37 @@ def decode(path: str | Path) -> Decoded:
     if not len(samples):
         raise UserError(f"{path} holds no samples.", "Remove it, or download it again.")
     if fine:
-        _check_values(path, samples)
-    if not _RATES_HZ[0] <= rate <= _RATES_HZ[1]:
-        raise UserError(f"{path} says that its sampling rate is {rate} Hz, which cannot be.")
+        check_values(path, samples)
+    check_rate(path, rate)
     beyond = fine and bool(np.abs(samples).max() > 1)
     if rate != SAMPLING_RATE_HZ:
-        samples = _resample(samples / 32768 if samples.dtype == np.int16 else samples, rate)
+        samples = resample(full_scale(samples), rate)
+    return Decoded(as_stored(samples, fine, beyond), rate)
+
+
+def full_scale(samples: np.ndarray) -> np.ndarray:
+    """int16, or float64 with full scale 1, to the latter."""
+    return samples / 32768 if samples.dtype == np.int16 else samples
+
+
+def as_stored(samples: np.ndarray, fine: bool, beyond: bool) -> np.ndarray:
+    """Samples at 16 kHz, int16 or float64, in the form of `Decoded`.
+
+    fine: whether the file holds more than 16 bits of a sample; beyond: whether it goes beyond full scale.
+    """
     if fine and (beyond or 0 < np.square(samples).mean() < QUIET_RMS**2):
-        samples = samples.astype(np.float32, order="C")
-    elif samples.dtype != np.int16:
-        samples = np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16, order="C")
-    return Decoded(samples, rate)
+        return samples.astype(np.float32, order="C")
+    if samples.dtype == np.int16:
+        return samples
+    return np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16, order="C")
 
 
-class _Forward(sf.SoundFile):
+def check_rate(path: str | Path, rate_hz: int) -> None:
+    if not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
+        raise UserError(f"{path} says that its sampling rate is {rate_hz} Hz, which cannot be.")
+
+
+class Forward(sf.SoundFile):
     """Read from the first frame to the last. Where a number of frames is unknown, or wrong, soundfile would wind on
     after reading, and fail.
     """
@@ -72,21 +89,26 @@ class _Forward(sf.SoundFile):
 def _read(path: str | Path, source: Source) -> tuple[np.ndarray, int, bool]:
     """Samples (int16, or float64 with full scale 1), sampling rate, and whether they are finer than 16 bits."""
     try:
-        with _Forward(source.file) as sound:
+        with Forward(source.file) as sound:
             rate, frames, form, subtype = sound.samplerate, sound.frames, sound.format, sound.subtype
             samples = _blocks(sound, frames, "int16" if subtype == "PCM_16" else "float64")
     except (sf.SoundFileError, OSError, ValueError) as error:
-        why = getattr(error, "error_string", str(error)) or "it is damaged or cut"
-        raise UserError(f"{path} cannot be decoded: {why}", AGAIN if "damaged" in why else "") from None
+        raise undecodable(path, error) from None
     if form == "FLAC" and (known := _flac_md5(path)) is not None and subtype in ("PCM_16", "PCM_24"):
         if _md5(samples) != known:
             raise UserError(f"{path} is damaged or cut: its samples are not those that its MD5 was made of.", AGAIN)
-    elif len(samples) < frames and frames != _UNKNOWN:
+    elif len(samples) < frames and frames != UNKNOWN:
         raise UserError(f"{path} is truncated: {len(samples)} of its {frames} frames can be read.", AGAIN)
     # A block of ADPCM or GSM is some hundred frames; a count that is off by more counts something else.
     if source.frames is not None and frames - 4096 < source.frames < frames:
         samples = samples[: source.frames]
-    return samples, rate, subtype in _FINE
+    return samples, rate, subtype in FINE
+
+
+def undecodable(path: str | Path, error: Exception) -> UserError:
+    """The error for a file that libsndfile gave up on."""
+    why = getattr(error, "error_string", str(error)) or "it is damaged or cut"
+    return UserError(f"{path} cannot be decoded: {why}", AGAIN if "damaged" in why else "")
 
 
 def _blocks(sound: sf.SoundFile, frames: int, dtype: str) -> np.ndarray:
@@ -118,7 +140,8 @@ def _md5(samples: np.ndarray) -> bytes:
     return hashlib.md5(content, usedforsecurity=False).digest()
 
 
-def _check_values(path: str | Path, samples: np.ndarray) -> None:
+def check_values(path: str | Path, samples: np.ndarray) -> None:
+    """Raises UserError for values that are not finite, or in no unit of sound."""
     bad = samples.size - np.count_nonzero(np.isfinite(samples))
     if bad:
         raise UserError(f"{path} holds {bad} samples that are NaN or infinite.", "Export it again as 16-bit PCM.")
@@ -127,8 +150,10 @@ def _check_values(path: str | Path, samples: np.ndarray) -> None:
         raise UserError(f"{path} holds samples up to {largest:.3g}, in no unit of sound.", "Export it again.")
 
 
-def _resample(samples: np.ndarray, rate_hz: int) -> np.ndarray:
-    """By scipy's polyphase filter: purer than torchaudio's defaults, quicker than its best (bench/resample.py)."""
+def resample(samples: np.ndarray, rate_hz: int) -> np.ndarray:
+    """`[n, channels]` float64 at 16 kHz by scipy's polyphase filter: purer than torchaudio's defaults, quicker than its
+    best (bench/resample.py).
+    """
     from scipy.signal import resample_poly
 
     shared = math.gcd(rate_hz, SAMPLING_RATE_HZ)

@@ -116,7 +116,7 @@ class Store:
         """Clip i as float32 [n], full scale 1: within [-1, 1), or (-2, 2) for the difference of two channels; beyond
         it where the recording is.
         """
-        return _scaled(self.clip(i), channel)
+        return scaled(self.clip(i), channel)
 
     def batches(
         self, channel: int | str, max_samples: int, which: np.ndarray | None = None
@@ -136,7 +136,7 @@ class Store:
                 if self.kinds[indices].any():
                     yield indices, np.stack([self.waveform(i, channel) for i in indices])
                 else:
-                    yield indices, _scaled(np.stack([self.clip(i) for i in indices]), channel)
+                    yield indices, scaled(np.stack([self.clip(i) for i in indices]), channel)
 
     def clip(self, i: int) -> np.ndarray:
         """Clip i as stored, `[n, channels]` int16, or float32 with full scale 1; still on disk."""
@@ -164,7 +164,7 @@ def _open_samples(path: Path, lengths: np.ndarray, kinds: np.ndarray, channels: 
     return np.memmap(path, np.uint8, "r")
 
 
-def _scaled(samples: np.ndarray, channel: int | str) -> np.ndarray:
+def scaled(samples: np.ndarray, channel: int | str) -> np.ndarray:
     """`[..., n, channels]` as stored to float32 `[..., n]` with full scale 1."""
     waveform = mix(samples, channel)
     if samples.dtype == KINDS[0]:

@@ -13,7 +13,23 @@ from typing import Annotated, NoReturn
 import typer
 
 import asdcli
-from asdcli.cli import doctor, download, ensemble, evaluate, package, plot, recipes, runs, stages, streams
+from asdcli.cli import (
+    bank,
+    doctor,
+    download,
+    drift,
+    ensemble,
+    evaluate,
+    export,
+    package,
+    plot,
+    predict,
+    recipes,
+    runs,
+    stages,
+    streams,
+    threshold,
+)
 from asdcli.cli.console import Output, Settings, Terminal, attach_log, default_root
 from asdcli.cli.repeated import refuse_repeated
 from asdcli.errors import AsdError
@@ -25,7 +41,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="The global options may also stand after the command. Every command has its own --help. "
-    "Exit codes: 0 done, 1 the work failed, 2 wrong use or bad input, 130 stopped by Ctrl-C.",
+    "Exit codes: 0 done, 1 the work failed, 2 wrong use or bad input, 3 an alarm of predict, 130 stopped by Ctrl-C.",
 )
 
 
@@ -54,7 +70,10 @@ def options(
     attach_log(context.obj.ui)
 
 
-for module in (download, stages, ensemble, evaluate, plot, package, runs, recipes, doctor):
+for module in (
+    *(download, stages, threshold, predict, drift, bank, export, ensemble, evaluate),
+    *(plot, package, runs, recipes, doctor),
+):
     module.register(app)
 
 INTERRUPTED = 130  # what typer returns after Ctrl-C, and what a shell calls a command that died of it

@@ -30,7 +30,9 @@ class FittedSection:
     def __init__(self, method: Method, detector: Detector, clips: Bank, is_train: np.ndarray, section: str) -> None:
         here = is_train & (clips.section == section)
         self.rows = np.flatnonzero(here if detector.per == "section" and here.any() else is_train)
-        self.detector: Any = _unfitted(detector)
+        self._make = _maker(detector)
+        self._clips = clips
+        self.detector: Any = self._make()
         self.detector.fit(clips.take(self.rows))
         self._threshold, self._in_section = method.threshold, here[self.rows]
 
@@ -45,14 +47,31 @@ class FittedSection:
         return np.asarray(self.detector.map_bank())
 
     @cached_property
+    def typical(self) -> np.ndarray:
+        """Which rows of the bank tell how high the section's normal clips score: its own, or all where it has none."""
+        return np.flatnonzero(self._in_section if self._in_section.any() else np.ones_like(self._in_section))
+
+    @cached_property
     def threshold(self) -> float:
-        """Above it a clip of the section is called anomalous; from the section's own training clips if it has any."""
-        scores = self.own[self._in_section] if self._in_section.any() else self.own
-        return float(build(THRESHOLDS, "threshold", self._threshold, scores))
+        """Above it a clip of the section is called anomalous, by the recipe's rule."""
+        return float(build(THRESHOLDS, "threshold", self._threshold, self.own[self.typical]))
+
+    def own_without(self, groups: np.ndarray) -> np.ndarray:
+        """Score of each clip of the bank against those of other groups, such as days, in the order of `rows`.
+
+        groups: of all clips of the machine; at least two of them in the bank.
+        """
+        scores, groups = np.empty(len(self.rows)), groups[self.rows]
+        for group in np.unique(groups):
+            detector = self._make()
+            detector.fit(self._clips.take(self.rows[groups != group]))
+            scores[groups == group] = detector.score(self._clips.take(self.rows[groups == group]).embeddings)
+        return scores
 
 
-def _unfitted(detector: Detector) -> Any:
+def _maker(detector: Detector) -> Callable[[], Any]:
+    """Makes the detector, unfitted, with what the recipe puts around it."""
     make: Callable[[], Any] = partial(build, DETECTORS, "detector", detector)
     if detector.domain_wise:
         make = partial(DomainWise, make)
-    return Oversampled(make, detector.smote) if detector.smote else make()
+    return partial(Oversampled, make, detector.smote) if detector.smote else make

@@ -22,7 +22,9 @@ from asdcli.recipe.schema import Method
 from asdcli.stages import embed
 from asdcli.stages.embed import Embedded, load_embedded
 from asdcli.stages.features import ClipData
+from asdcli.stages.runs import run_of
 from asdcli.stages.selection import Selection
+from asdcli.stages.set_thresholds import bank_print, read_set
 from asdcli.stages.train import make_view
 
 
@@ -178,6 +180,8 @@ def _maps_of(selection: Selection, member: str, detector: str, machine: str, wan
     data = ClipData(selection, method, (machine,))
     axes = _axes(method)
     embedded = load_embedded(selection, member, machine)
+    run = run_of(selection, member, machine)
+    kept = read_set(selection.ui, run.folder, machine, detector, bank_print(selection, run, machine, detector))
     maps = []
     fitted: dict[str, FittedSection] = {}
     for clip in wanted:
@@ -189,7 +193,8 @@ def _maps_of(selection: Selection, member: str, detector: str, machine: str, wan
         number = int(np.flatnonzero((data.clips.path == clip.path) & (data.set_name == clip.set_name))[0])
         features = make_view(selection, method, data, np.array([number])).clip_examples(0)[0].T.cpu().numpy()
         about = (member, detector, method.frontend.name, features, distances, axes)
-        maps.append(ClipMap(clip, *about, score, fitted[section].threshold))
+        threshold = kept[section].value if section in kept else fitted[section].threshold
+        maps.append(ClipMap(clip, *about, score, threshold))
     return maps
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,18 +13,17 @@ import numpy as np
 
 from asdcli.audio.clips import ClipTable, concat
 from asdcli.detection.bank import Bank, Embeddings, take
-from asdcli.recipe.components import build
 from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import train as training
+from asdcli.stages.added import SPLIT, read_added
 from asdcli.stages.features import ClipData, open_stores
-from asdcli.stages.runs import Run, find_runs
+from asdcli.stages.runs import Run, find_runs, run_of
 from asdcli.stages.selection import Done, Selection, warn_of_damage
 from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made, digest
 
 if TYPE_CHECKING:
     from asdcli.detection.fitted import FittedSection
-    from asdcli.training.embedding import EmbedClips
     from asdcli.training.tasks.task import Task
 
 EMBEDDING = 2  # to be raised when this stage makes other embeddings of the same weights than before
@@ -65,19 +64,31 @@ class Embedded:
         from asdcli.detection.fitted import FittedSection
 
         bank = Bank(self.embeddings, self.clips.domain, self.clips.section, labels)
-        return FittedSection(method, detector, bank, self.clips.split == "train", section)
+        return FittedSection(method, detector, bank, self.in_bank, section)
+
+    @property
+    def in_bank(self) -> np.ndarray:
+        """Which clips detectors learn from: training clips, and those that were added to them."""
+        return np.isin(self.clips.split, ("train", SPLIT))
 
 
 def load_embedded(selection: Selection, member: str, machine: str) -> Embedded:
-    """The embeddings that `run` left of a machine; made again first if they are not what was written."""
+    """The embeddings that `run` left of a machine; made again first if they are not what was written.
+
+    Clips that were added to the bank of its run follow, of no set.
+    """
     folder, sets = embedding_folder(selection, member, machine), selection.sets_of(machine)
     made = Made(folder)
     if warn_of_damage(selection.ui, made, made.fingerprint() or "", again="embedded again"):
         made.forget("all")
         run(replace(selection, members=(member,), machines=(machine,)))
     tables, arrays = zip(*(load(folder, set_name) for set_name in sets), strict=True)
+    set_names = np.repeat(sets, [len(table) for table in tables])
+    if added := read_added(run_of(selection, member, machine).folder, machine):
+        tables, arrays = (*tables, added.clips), (*arrays, added.embeddings)
+        set_names = np.append(set_names, [""] * len(added.clips))
     joined = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
-    return Embedded(concat(tables), np.repeat(sets, [len(table) for table in tables]), joined)
+    return Embedded(concat(tables), set_names, joined)
 
 
 def load(folder: Path, set_name: str) -> tuple[ClipTable, dict[str, np.ndarray]]:
@@ -168,20 +179,11 @@ class _Embedding:
         first = training.make_view(self.selection, self.run.method, self._data, np.arange(1))
         return training.load_task(self.selection, self.run, first)
 
-    @cached_property
-    def _embed_clips(self) -> EmbedClips:
-        """What the task makes of some clips, pooled as the recipe says."""
-        from asdcli.nn.pooling import CLIP_POOLINGS
-
-        if (named := self.run.method.pooling) is None:
-            return self._task.embed
-        return partial(self._task.pooled, pool=build(CLIP_POOLINGS, "pooling", named))
-
     def _embed(self, machine: str, folder: Path) -> None:
-        from asdcli.training.embedding import embedded_parts, joined
+        from asdcli.training.embedding import embedded_parts, joined, pooled_embed
 
         selection, run, data = self.selection, self.run, self._data
-        sets = selection.sets_of(machine)
+        sets, embed = selection.sets_of(machine), pooled_embed(run.method, self._task)
         for set_name in sets:
             rows = np.flatnonzero((data.clips.machine == machine) & (data.set_name == set_name))
             with selection.ui.progress(f"embed {run.member} {machine} {set_name}", len(rows)) as progress:
@@ -189,7 +191,7 @@ class _Embedding:
                 done = 0
                 for block in np.array_split(rows, -(-len(rows) // BLOCK)):
                     view = training.make_view(selection, run.method, data, block)
-                    for count, part in embedded_parts(self._embed_clips, view):
+                    for count, part in embedded_parts(embed, view):
                         parts.append(part)
                         done += count
                         progress.show(done)

@@ -76,6 +76,12 @@ def find_run(
     return Run(member, group, machines, method, family / digest(parts)[:12], parts, clusters)
 
 
+def run_of(selection: Selection, member: str, machine: str) -> Run:
+    """The run that embeds a machine's clips."""
+    groups = selection.groups(member)
+    return find_run(selection, member, next(name for name, machines in groups.items() if machine in machines))
+
+
 def _parts(selection: Selection, traits: Traits, clips: list[list[str]]) -> dict[str, Any]:
     """All that changes the weights, and nothing else. clips: the fingerprints of each machine's training clips."""
     return {

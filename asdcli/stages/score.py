@@ -6,6 +6,7 @@ score against a bank without it, in the same form: thresholds and score normalis
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +20,11 @@ from asdcli.challenge.editions.scorefiles import decision_name, score_name, writ
 from asdcli.recipe.schema import Detector, Method
 from asdcli.scores.folders import is_written_here
 from asdcli.stages import embed
+from asdcli.stages.added import print_of
 from asdcli.stages.embed import Embedded, load_embedded
-from asdcli.stages.runs import find_run
+from asdcli.stages.runs import Run, run_of
 from asdcli.stages.selection import Done, Selection, warn_of_damage
+from asdcli.stages.set_thresholds import bank_print, read_set
 from asdcli.stages.train import run_labels
 from asdcli.training.labels import CLASS
 from asdcli.workspace.made import Made, digest
@@ -105,8 +108,13 @@ class _Scoring:
     def bring_up_to_date(self, name: str, detector: Detector) -> Done:
         folder = score_folder(self.selection, self.member, name)
         traits = self.selection.traits(self.method).detectors[name]
+        made_for = bank_print(self.selection, self._run, self.machine, name)
+        kept = read_set(self.selection.ui, self._run.folder, self.machine, name, made_for)
+        set_values = {section: one.value for section, one in kept.items()}
         made_from = digest(
             {
+                **({"set": set_values} if set_values else {}),
+                **({"added": added} if (added := print_of(self._run.folder, self.machine)) else {}),
                 "embeddings": Made(embed.embedding_folder(self.selection, self.member, self.machine)).fingerprint(),
                 "detector": detector.model_dump(mode="json"),
                 "threshold": self.method.threshold.model_dump(mode="json"),
@@ -118,7 +126,7 @@ class _Scoring:
         def make() -> None:
             warn_of_damage(self.selection.ui, Made(folder), made_from, self.machine)
             labels = self._labels if traits["needs_labels"] else None
-            files = _score(self.selection.edition, self.method, detector, self._embedded, labels, folder)
+            files = _score(self.selection.edition, self.method, detector, self._embedded, labels, set_values, folder)
             kept = _remove_others(self.selection, folder, self.machine, files)
             Made(folder).write(made_from, files + kept, self.machine)
 
@@ -134,10 +142,11 @@ class _Scoring:
     @cached_property
     def _labels(self) -> np.ndarray:
         """Class of each of the machine's clips, in the order of its embeddings, as it was learnt."""
-        groups = self.selection.groups(self.member)
-        group = next(name for name, machines in groups.items() if self.machine in machines)
-        learnt = run_labels(self.selection, find_run(self.selection, self.member, group))
-        return learnt[CLASS].numbers(self._embedded.clips)
+        return run_labels(self.selection, self._run)[CLASS].numbers(self._embedded.clips)
+
+    @cached_property
+    def _run(self) -> Run:
+        return run_of(self.selection, self.member, self.machine)
 
 
 def _score(
@@ -146,9 +155,13 @@ def _score(
     detector: Detector,
     embedded: Embedded,
     labels: np.ndarray | None,
+    set_values: Mapping[str, float],
     folder: Path,
 ) -> list[str]:
-    """Write the train, dev and eval files of one machine; returns their names below the folder."""
+    """Write the train, dev and eval files of one machine; returns their names below the folder.
+
+    set_values: thresholds that were set, by section.
+    """
     clips = embedded.clips
     scores = np.full(len(clips), np.nan)
     thresholds = np.full(len(clips), np.nan)
@@ -160,7 +173,7 @@ def _score(
         scores[fitted.rows[in_section]] = fitted.own[in_section]
         if (test := np.flatnonzero(is_test & here)).size:
             scores[test] = fitted.detector.score(embedded.take(test))
-        thresholds[here] = fitted.threshold
+        thresholds[here] = set_values.get(section, fitted.threshold)
     files = []
     for part, mask in {"train": is_train, **{s: is_test & (embedded.set_name == s) for s in SETS}}.items():
         rows = np.flatnonzero(mask)

@@ -21,6 +21,7 @@ from asdcli.training.labels import CLASS, LabelSets
 from asdcli.ui import Ui
 from asdcli.workspace.files import read_json, write_atomic
 from asdcli.workspace.made import Made, digest, sealed, unsealed
+from asdcli.workspace.places import Workspace
 
 if TYPE_CHECKING:
     from asdcli.nn.pretrained import FindWeights
@@ -192,7 +193,7 @@ def _train(selection: Selection, run: Run) -> None:
         device=device,
         title=f"train {run.title}",
         ui=selection.ui,
-        find_weights=weight_finder(selection),
+        find_weights=weight_finder(selection.workspace, selection.ui),
         labels=data.labels,
         clusters=run.clusters,
         watch=make_watch(selection, method, data, view),
@@ -229,26 +230,16 @@ def load_task(selection: Selection, run: Run, view: View) -> Task:
     """The network and heads of a run as they were trained, for evaluation. view: of any of the run's clips, with the
     classes that it has learnt.
     """
-    from safetensors.torch import load_file
+    from asdcli.training.run import load_trained
 
-    from asdcli.nn.lora import base_of, load_moved
-    from asdcli.training.run import build_task
-
-    phase, path = last_phase(run), run.folder / WEIGHTS
+    phase, find = last_phase(run), weight_finder(selection.workspace, selection.ui)
     assert phase is not None, "a fresh run tells it"
-    task = build_task(run.method, phase, view, selection.device, seed=0)
-    if base_of(path):
-        task.model.load_pretrained(weight_finder(selection))  # type: ignore[operator]
-        load_moved(task, path, run.started_from)
-    else:
-        task.load_state_dict(load_file(path))
-    return task.eval()
+    return load_trained(run.method, phase, view, selection.device, run.folder / WEIGHTS, find)
 
 
-def weight_finder(selection: Selection) -> FindWeights:
+def weight_finder(workspace: Workspace, ui: Ui) -> FindWeights:
     """Finds published weights by name where they lie under the root; they are fetched first if that is possible."""
-    folder = selection.workspace.weights
-    return lambda name: need_weights(load_weights(name), folder, Line.to(), selection.ui)
+    return lambda name: need_weights(load_weights(name), workspace.weights, Line.to(), ui)
 
 
 def _write_about(selection: Selection, run: Run) -> None:

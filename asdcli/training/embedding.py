@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
 
 from asdcli.detection.bank import Embeddings
-from asdcli.training.tasks.task import bytes_at_once
+from asdcli.nn.pooling import CLIP_POOLINGS
+from asdcli.recipe.components import build
+from asdcli.recipe.schema import Method
+from asdcli.training.tasks.task import Task, bytes_at_once
 from asdcli.training.views.view import View
 
 EmbedClips = Callable[[torch.Tensor, list[int]], dict[str, torch.Tensor]]
 """What `Task.embed` does."""
+
+
+def pooled_embed(method: Method, task: Task) -> EmbedClips:
+    """What the task makes of some clips, pooled as the recipe says."""
+    if (named := method.pooling) is None:
+        return task.embed
+    return partial(task.pooled, pool=build(CLIP_POOLINGS, "pooling", named))
 
 
 def embedded_parts(embed: EmbedClips, view: View) -> Iterator[tuple[int, Embeddings]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from asdcli.detection.bank import clip_vectors
 from asdcli.errors import UserError
 from asdcli.nn.branches import build_network
-from asdcli.nn.lora import moved_names
+from asdcli.nn.lora import base_of, load_moved, moved_names
 from asdcli.nn.pretrained import FindWeights, StartsPretrained
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Clustering, Method
@@ -38,6 +38,22 @@ def build_task(method: Method, phase: str, view: View, device: torch.device, see
     task: Task = build(TASKS, "task", method.phases[phase].task, model, view)
     moved: Task = task.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
+
+
+def load_trained(method: Method, phase: str, view: View, device: torch.device, path: Path, find: FindWeights) -> Task:
+    """The network and heads of a phase as a run has left them, for evaluation.
+
+    path: of its weights. Where those are only what moved, what it was moved from is put in place first (`find`).
+    """
+    from safetensors.torch import load_file
+
+    task = build_task(method, phase, view, device, seed=0)
+    if base := base_of(path):
+        task.model.load_pretrained(find)  # type: ignore[operator]
+        load_moved(task, path, base)
+    else:
+        task.load_state_dict(load_file(path))
+    return task.eval()
 
 
 @dataclass(frozen=True)
