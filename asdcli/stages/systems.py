@@ -16,7 +16,9 @@ from asdcli.scores.folders import ScoreFolder, open_score_folder
 from asdcli.scores.shares import FILE, Best, Choice, Shares, choice_from_dict, read_shares
 from asdcli.stages import ensemble, score
 from asdcli.stages import train as training
+from asdcli.stages.runs import run_of
 from asdcli.stages.selection import Selection
+from asdcli.stages.set_thresholds import bank_print, read_set
 from asdcli.stages.train import TrainingError
 from asdcli.workspace.made import Made
 
@@ -74,9 +76,22 @@ def warn_of_few_clips(selection: Selection) -> None:
         for section in sorted(set(clips.section.tolist())):
             train = clips.split == "train"
             own = int((train & (clips.section == section)).sum())
+            if _is_set(selection, machine, section):
+                continue
             counts[f"{machine} section {section}"] = own or int(train.sum())
     if selection.edition.decision_file and (sentence := few_clips(counts)):
         selection.ui.warn(sentence)
+
+
+def _is_set(selection: Selection, machine: str, section: str) -> bool:
+    """Whether every decision about a section is by a threshold that was set, and none by the recipe's rule."""
+    for member in selection.members:
+        run = run_of(selection, member, machine)
+        for name in selection.method(member, machine).detectors:
+            made_for = bank_print(selection, run, machine, name)
+            if section not in read_set(selection.ui, run.folder, machine, name, made_for):
+                return False
+    return True
 
 
 def _narrowed(selection: Selection, folder: ScoreFolder) -> ScoreFolder:

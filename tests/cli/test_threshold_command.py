@@ -67,5 +67,8 @@ def test_what_the_clips_support_is_printed(asd, tree: Path) -> None:
     assert printed[0]["clips_needed"] == 143
     said = asd("threshold", "--recipe", "baseline_ae", *chosen, "--fpr", "0.2")
     assert "No promise for ae: its network was trained on these clips" in said.stdout
+    assert "little more than a guess" not in asd("score", "--recipe", "baseline_ae", *chosen).stderr
+    asd("threshold", "--recipe", "baseline_ae", *chosen, "--detector", "mse", "--unset")
+    assert "little more than a guess" in asd("score", "--recipe", "baseline_ae", *chosen).stderr
     asd("threshold", *chosen, "--fpr", "0.2", "--value", "1", code=2)
     asd("threshold", *chosen, "--value", "1", "--clips", tree, code=2)
