@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers import invoke
 from test_aithu import small_beats
 
+from asdcli.challenge.editions.scorefiles import read_values
 from asdcli.nn.lora import base_of
 from asdcli.recipe.loading import RECIPES
 from asdcli.stages import embed
@@ -93,3 +96,31 @@ def test_a_run_of_given_weights_does_not_hold_them_again(tree: Path, tmp_path: P
     (weights,) = (tree / "runs").rglob("weights.safetensors")
     assert base_of(weights)
     assert weights.stat().st_size < file.stat().st_size / 3
+
+
+def test_what_moved_is_put_together_again_to_predict_and_is_whole_in_an_export(tree: Path, tmp_path: Path) -> None:
+    file = tmp_path / "small.pt"
+    small_beats(file, pool="mean")
+    recipe = copied(tmp_path / "given", ("model: {weights: random", f"model: {{weights: {file}"))
+    embedded(tree, recipe)
+    clip = next((tree / "data" / "demo" / "eval_data" / "raw" / "SynPump" / "test").glob("*.wav"))
+    mine = ("--root", tree, "--recipe", recipe, "--member", "random", "--profile", "smoke", "--machine", "SynPump")
+    here = json.loads(invoke("predict", clip, *mine, "--json"))
+    invoke("export", *mine, "--output", tmp_path / "box")
+    file.unlink()
+    there = json.loads(invoke("predict", clip, "--run", tmp_path / "box", "--json", "--root", tmp_path / "none"))
+    assert there["files"] == here["files"]
+    assert base_of(tmp_path / "box" / "weights.safetensors") == ""
+
+
+def test_predictions_are_pooled_as_scores_are(tree: Path, tmp_path: Path) -> None:
+    recipe = copied(tmp_path / "given", ("view: {name: waveforms", "pooling: maximum\nview: {name: waveforms"))
+    path = recipe / "recipe.yaml"
+    path.write_text(path.read_text().replace("pool: mean", "pool: tokens"))
+    mine = ("--root", tree, "--recipe", recipe, "--member", "random", "--profile", "smoke", "--machine", "SynPump")
+    invoke("score", *mine)
+    (csv,) = (tree / "scores").rglob("random/nearest/seed_0/eval/anomaly_score_SynPump_section_00_test.csv")
+    names, values = read_values(csv)
+    clips = tree / "data" / "demo" / "eval_data" / "raw" / "SynPump" / "test"
+    found = json.loads(invoke("predict", *(clips / name for name in names), *mine, "--json"))
+    np.testing.assert_allclose([one["score"] for one in found["files"]], values, rtol=1e-5, atol=1e-7)
