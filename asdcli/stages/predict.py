@@ -110,7 +110,7 @@ def predictor_of(selection: Selection) -> Predictor:
             f"--machine {machine}",
         )
     predictors.bring_up_to_date(selection, run, machine)
-    return Predictor(selection.ui, run.folder, machine)
+    return Predictor(selection.ui, run.folder, machine, selection.method(member, machine))
 
 
 def predictor_in(workspace: Workspace, ui: Ui, folder: Path, machine: str | None) -> Predictor:

@@ -28,6 +28,7 @@ from asdcli.errors import UserError, unknown
 from asdcli.recipe.schema import Method
 from asdcli.stages import embed
 from asdcli.stages.added import read_added
+from asdcli.stages.describe import plugins
 from asdcli.stages.embed import EMBEDDING, load_embedded
 from asdcli.stages.features import ClipData, open_stores
 from asdcli.stages.runs import Run
@@ -67,9 +68,14 @@ class About:
 
 
 class Predictor:
-    """What was written of one machine, ready to score. run: the folder of the weights."""
+    """What was written of one machine, ready to score.
 
-    def __init__(self, ui: Ui, run: Path, machine: str) -> None:
+    Args:
+        run: the folder of the weights.
+        method: of the recipe, where it is at hand; None for the one that was written, which must name no code.
+    """
+
+    def __init__(self, ui: Ui, run: Path, machine: str, method: Method | None = None) -> None:
         self.run, self.folder = run, run / FOLDER / machine
         made = Made(self.folder)
         fingerprint = made.fingerprint()
@@ -78,7 +84,12 @@ class Predictor:
             raise UserError(f"{self.folder} is damaged or not whole.", "Copy or export it again.")
         self.about = About(**loaded)
         self.ui = ui
-        self.method = Method.model_validate(self.about.method)
+        self.method = method or Method.model_validate(self.about.method)
+        if method is None and (own := plugins(self.method)):
+            raise UserError(
+                f"The recipe of {self.folder} names code of its own, {own[0].file.name}, which is not in there.",
+                "Name the recipe: --recipe in place of --run.",
+            )
 
     @cached_property
     def _bank(self) -> tuple[ClipTable, Embeddings, np.ndarray | None]:
