@@ -17,7 +17,6 @@ from asdcli.detection.conformal import Calibration
 from asdcli.detection.why import Reason
 from asdcli.errors import AsdError, UserError, unknown
 from asdcli.stages import predictors
-from asdcli.stages.anomaly_map import axes_of
 from asdcli.stages.network import Network
 from asdcli.stages.predictors import Predictor, section_of
 from asdcli.stages.runs import run_of
@@ -172,6 +171,8 @@ class Listener:
     def _peak(self, samples: np.ndarray, section: str) -> tuple[float, float] | None:
         if not hasattr(detector := self._detectors[section], "map"):
             return None
+        from asdcli.stages.anomaly_map import axes_of
+
         distances = detector.map(self._network.embed([samples], section))[0]
         return axes_of(self._predictor.method).peak(distances)
 
