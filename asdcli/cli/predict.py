@@ -153,7 +153,8 @@ def sentence(one: Prediction) -> str:
     if one.why is None:
         return ""
     place = f" (window from {one.worst.begin_s:.1f} s)" if len(one.windows) > 1 else ""
-    return f"{one.why.sentence}{place}; nearest normal clip {one.nearest.rpartition('/')[2]}."
+    found = "" if one.peak is None else f"; the map is largest near {one.peak[0]:.0f} Hz at {one.peak[1]:.1f} s"
+    return f"{one.why.sentence}{place}{found}; nearest normal clip {one.nearest.rpartition('/')[2]}."
 
 
 def _document(
@@ -170,6 +171,7 @@ def _document(
                 "why": sentence(one),
                 "kind": one.why.kind if one.why else "",
                 "nearest": one.nearest,
+                "peak": one.peak and {"hz": one.peak[0], "seconds": one.peak[1]},
                 **({"windows": [_figures(one, window) for window in one.windows]} if by_window else {}),
             }
             for one in heard

@@ -66,6 +66,11 @@ class Axes:
     frame_s: float
     stride: int
 
+    def peak(self, distances: np.ndarray) -> tuple[float, float]:
+        """Frequency in Hz and time in s of the largest of `[bands, times]`."""
+        band, time = np.unravel_index(distances.argmax(), distances.shape)
+        return float(self.hz[band * self.stride]), float(time * self.stride * self.frame_s)
+
 
 @dataclass(frozen=True)
 class ClipMap:
@@ -92,9 +97,7 @@ class ClipMap:
     @property
     def peak(self) -> tuple[float, float]:
         """Frequency in Hz and time in s of the largest distance."""
-        band, time = np.unravel_index(self.distances.argmax(), self.distances.shape)
-        stride = self.axes.stride
-        return float(self.axes.hz[band * stride]), float(time * stride * self.axes.frame_s)
+        return self.axes.peak(self.distances)
 
 
 def run(selection: Selection, wanted: Sequence[str], detector: str | None = None) -> list[ClipMap]:
@@ -178,7 +181,7 @@ def _maps_of(selection: Selection, member: str, detector: str, machine: str, wan
     """Maps of clips of one machine."""
     method = selection.method(member, machine)
     data = ClipData(selection, method, (machine,))
-    axes = _axes(method)
+    axes = axes_of(method)
     embedded = load_embedded(selection, member, machine)
     run = run_of(selection, member, machine)
     kept = read_set(selection.ui, run.folder, machine, detector, bank_print(selection, run, machine, detector))
@@ -208,7 +211,8 @@ def _map(fitted: FittedSection, embedded: Embedded, row: int) -> tuple[np.ndarra
     return detector.map(one)[0], float(detector.score(one)[0])
 
 
-def _axes(method: Method) -> Axes:
+def axes_of(method: Method) -> Axes:
+    """What the rows and columns of a recipe's maps mean. Raises UserError for a network that has no places."""
     frontend = build(FRONTENDS, "front end", method.frontend)
     hop = frontend.hop_length if hasattr(frontend, "hop_length") else frontend.frame_shift
     hz = np.linspace(0, SAMPLING_RATE_HZ / 2, frontend.n_features)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -56,7 +56,8 @@ class Heard:
 @dataclass(frozen=True)
 class Prediction:
     """What was heard in a file. worst: its window with the largest score; why: of an alarm; nearest: the normal clip
-    that the worst window of an alarm is most like.
+    that the worst window of an alarm is most like; peak: where in Hz and seconds of that window a detector with
+    maps finds most.
     """
 
     path: Path
@@ -66,6 +67,7 @@ class Prediction:
     threshold: float
     why: Reason | None = None
     nearest: str = ""
+    peak: tuple[float, float] | None = None
 
     @property
     def alarm(self) -> bool:
@@ -110,7 +112,7 @@ def predictor_of(selection: Selection) -> Predictor:
             f"--machine {machine}",
         )
     predictors.bring_up_to_date(selection, run, machine)
-    return Predictor(selection.workspace, selection.ui, run.folder, machine)
+    return Predictor(selection.workspace, selection.ui, run.folder, machine, selection.method(member, machine))
 
 
 def predictor_in(workspace: Workspace, ui: Ui, folder: Path, machine: str | None) -> Predictor:
@@ -164,7 +166,15 @@ class Listener:
             return prediction
         why = self._predictor.normal.why(scaled(worst.samples, self._predictor.method.channel))
         nearest = str(self._predictor.clips.path[why.nearest])
-        return Prediction(path, section, whole, tuple(heard), prediction.threshold, why, nearest)
+        return replace(prediction, why=why, nearest=nearest, peak=self._peak(worst.samples, section))
+
+    def _peak(self, samples: np.ndarray, section: str) -> tuple[float, float] | None:
+        if not hasattr(detector := self._detectors[section], "map"):
+            return None
+        from asdcli.stages.anomaly_map import axes_of
+
+        distances = detector.map(self._network.embed([samples], section))[0]
+        return axes_of(self._predictor.method).peak(distances)
 
     def scores(self, samples: list[np.ndarray], section: str) -> np.ndarray:
         """Of sounds in the form of `decode`, each as of a clip."""

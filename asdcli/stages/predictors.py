@@ -28,6 +28,7 @@ from asdcli.errors import UserError, unknown
 from asdcli.recipe.schema import Method
 from asdcli.stages import embed
 from asdcli.stages.added import read_added
+from asdcli.stages.describe import plugins
 from asdcli.stages.embed import EMBEDDING, load_embedded
 from asdcli.stages.features import ClipData, open_stores
 from asdcli.stages.runs import Run
@@ -70,10 +71,13 @@ class About:
 class Predictor:
     """What was written of one machine, ready to score.
 
-    workspace: where published weights lie. run: the folder of the run's weights.
+    Args:
+        workspace: where published weights lie.
+        run: the folder of the run's weights.
+        method: of the recipe, where it is at hand; None for the one that was written, which must name no code.
     """
 
-    def __init__(self, workspace: Workspace, ui: Ui, run: Path, machine: str) -> None:
+    def __init__(self, workspace: Workspace, ui: Ui, run: Path, machine: str, method: Method | None = None) -> None:
         self.find = weight_finder(workspace, ui)
         self.run, self.folder = run, run / FOLDER / machine
         made = Made(self.folder)
@@ -83,7 +87,12 @@ class Predictor:
             raise UserError(f"{self.folder} is damaged or not whole.", "Copy or export it again.")
         self.about = About(**loaded)
         self.ui = ui
-        self.method = Method.model_validate(self.about.method)
+        self.method = method or Method.model_validate(self.about.method)
+        if method is None and (own := plugins(self.method)):
+            raise UserError(
+                f"The recipe of {self.folder} names code of its own, {own[0].file.name}, which is not in there.",
+                "Name the recipe: --recipe in place of --run.",
+            )
 
     @cached_property
     def _bank(self) -> tuple[ClipTable, Embeddings, np.ndarray | None]:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from helpers import machine_sound, write_clip
 
 
@@ -27,6 +28,8 @@ def test_the_journey(asd, tree: Path, tmp_path: Path) -> None:
     assert (loud["alarm"], loud["kind"], loud["file"]) == (True, "tone", str(hall / "tuesday.wav"))
     assert loud["why"].startswith("A tone near 31")
     assert "_train_normal_" in loud["nearest"]
+    assert loud["peak"]["hz"] == pytest.approx(3140, rel=0.2)
+    assert "the map is largest near" in loud["why"]
     rows = list(csv.DictReader((tmp_path / "rows.csv").open()))
     assert [float(row["score"]) for row in rows] == [one["score"] for one in document["files"]]
     assert rows[1]["why"] == loud["why"]

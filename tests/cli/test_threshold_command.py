@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from helpers import invoke
 
 from asdcli.cli.threshold import wish_of
 from asdcli.errors import UserError
@@ -49,6 +50,13 @@ def test_wishes_that_cannot_be(options: tuple, sentence: str) -> None:
 
 def test_no_wish_is_no_wish() -> None:
     assert wish_of(None, None, None, None) is None
+
+
+def test_looking_and_going_back_import_no_torch(imported_by_asd, tree: Path) -> None:
+    chosen = ("--root", str(tree), "--recipe", "padim", "--member", "random", "--profile", "smoke", "-q")
+    invoke("threshold", *chosen, "--machine", "SynBearing", "--fpr", "0.2")
+    for command in (("threshold", *chosen), ("threshold", *chosen, "--unset")):
+        assert "torch" not in imported_by_asd(*command, "--machine", "SynBearing")
 
 
 def test_what_the_clips_support_is_printed(asd, tree: Path) -> None:

@@ -14,7 +14,8 @@ from asdcli.challenge.editions.edition import load_edition
 from asdcli.challenge.editions.scorefiles import read_values
 from asdcli.download.link import link_tree
 from asdcli.errors import UserError
-from asdcli.stages import predict, score, threshold, train
+from asdcli.recipe.loading import RECIPES
+from asdcli.stages import export, predict, score, threshold, train
 from asdcli.stages.predict import Failed, Listener, Options, Prediction
 from asdcli.stages.selection import Selection, select
 from asdcli.stages.threshold import Wish
@@ -186,6 +187,29 @@ def test_the_folder_of_a_run_is_enough_wherever_it_lies(root: Path, tmp_path: Pa
             elsewhere()
         (tmp_path / "copy" / name).write_bytes(whole)
     assert elsewhere().hear(path).whole == here.hear(path).whole
+
+
+def test_code_beside_a_recipe_runs_with_the_recipe_alone(root: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine"
+    shutil.copytree(RECIPES / "baseline_ae", recipe)
+    text = (recipe / "recipe.yaml").read_text()
+    assert "mse: {name: mse}" in text
+    (recipe / "recipe.yaml").write_text(text.replace("mse: {name: mse}", "mse: {name: './mine.py:Mine'}"))
+    (recipe / "mine.py").write_text(
+        "from asdcli.detection.detectors.mse import MeanSquaredError\n\n\n"
+        "class Mine(MeanSquaredError):\n"
+        "    def score(self, embeddings):\n"
+        "        return 2 * super().score(embeddings)\n"
+    )
+    path = root / "data" / "demo" / "dev_data" / "raw" / "SynFan" / "test"
+    path = sorted(path.iterdir())[0]
+    selection = trained(root, recipe=str(recipe))
+    mine, plain = (listener(one, detector="mse").hear(path) for one in (selection, trained(root)))
+    assert mine.whole.score == pytest.approx(2 * plain.whole.score, rel=1e-6)
+    with pytest.raises(UserError, match=r"names code of its own, mine\.py"):
+        predict.predictor_in(Workspace(root), Ui(), predict.predictor_of(selection).run, None)
+    with pytest.raises(UserError, match="names code of its own"):
+        export.run(predict.predictor_of(selection), tmp_path / "box")
 
 
 def test_code_that_computes_otherwise_is_refused(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
