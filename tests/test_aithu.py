@@ -193,10 +193,36 @@ def test_pseudo_attributes_are_learnt_and_test_clips_are_of_none(tree: Path) -> 
     assert len(weight) == len(labels.names)
 
 
-def test_without_weights_it_says_what_to_fetch(tree: Path) -> None:
+def test_without_weights_it_says_what_to_fetch(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASD_MIRROR", "http://127.0.0.1:9")  # where nothing listens
     with pytest.raises(UserError, match="The weights beats are not here") as caught:
         invoke("--root", tree, "train", "--recipe", "aithu_2024", "--data", "demo", "--member", "beats_lora")
     assert "asd download beats" in caught.value.hint
+
+
+class Warned(Ui):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "profile", "members", "said"),
+    [
+        ("aithu_2024", "smoke", ["beats_lora", "dual"], "Profile smoke: beats_lora, dual start from random weights,"),
+        ("aithu_2024", "safe", ["dual"], ""),
+        ("frozen_encoder", "smoke", ["random"], ""),
+    ],
+)
+def test_random_weights_in_the_place_of_published_ones_are_said(
+    tree: Path, recipe: str, profile: str, members: list[str], said: str
+) -> None:
+    ui = Warned()
+    select(Workspace(tree), ui, recipe=recipe, profile=profile, members=members, data="demo")
+    assert "".join(ui.warnings).startswith(said)
+    assert bool(said) == bool(ui.warnings)
 
 
 @pytest.mark.slow

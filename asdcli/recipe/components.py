@@ -145,6 +145,7 @@ def _file_digest(file: str) -> str:
     return hashlib.sha256(plain_code(Path(file)).encode()).hexdigest()[:20]
 
 
+@cache
 def _schema(name: str, target: Callable[..., Any]) -> type[BaseModel]:
     settable = [p for p in inspect.signature(target).parameters.values() if p.kind is p.KEYWORD_ONLY]
     try:

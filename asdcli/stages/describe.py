@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -145,11 +146,14 @@ def describe_recipes() -> list[dict[str, Any]]:
 
 def _describe(recipe: Recipe) -> dict[str, Any]:
     header = recipe.header
-    members = {}
+    members, counts = {}, dict[str, int]()
     for member in header.members:
         method = recipe.resolve(member=member, edition=header.edition)
         check_components(method)
-        members[member] = {"parameters": count_parameters(method), "weights": ", ".join(published_weights(method))}
+        network = json.dumps([method.model.model_dump(mode="json"), example_shape(method)])
+        if network not in counts:
+            counts[network] = count_parameters(method)
+        members[member] = {"parameters": counts[network], "weights": ", ".join(published_weights(method))}
     return {
         "name": recipe.name,
         "title": header.title,

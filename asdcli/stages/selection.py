@@ -112,10 +112,27 @@ class Selection:
             self.ui.say(f"The recipe runs code of its own: {', '.join(files)}")
         for method in methods:
             self.traits(method)
+        self._warn_of_random_weights()
         warn_of_unread(self.workspace, self.ui, self.recipe)
         for machine in self.machines:
             unused = [key for member in self.members for key in self._running(member, machine)[1]]
             warn_of_unused(self.ui, self.recipe, machine, list(dict.fromkeys(unused)))
+
+    def _warn_of_random_weights(self) -> None:
+        """Say which networks a profile starts at random, where the recipe itself starts them from published weights."""
+        if self.profile == "full":
+            return
+        edition, found = self.edition.name, []
+        for member in self.members:
+            full, _ = running(self.recipe, machine=None, member=member, edition=edition, profile="full")
+            pairs = zip(self.traits(full).starts, self.traits(self.method(member, None)).starts, strict=False)
+            if any(published and weights == "random" for (published, _), (_, weights) in pairs):
+                found.append(member)
+        if found:
+            self.ui.warn(
+                f"Profile {self.profile}: {', '.join(found)} start from random weights, not from published ones; "
+                "what they score says nothing of the recipe."
+            )
 
     def sets_of(self, machine: str) -> list[str]:
         """The chosen sets that hold this machine."""

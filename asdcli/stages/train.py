@@ -184,6 +184,11 @@ def _train(selection: Selection, run: Run) -> None:
     data = ClipData(selection, method, run.machines)
     view = training_view(selection, method, data)
     _write_about(selection, run)
+    find = weight_finder(selection.workspace, selection.ui)
+    if not (folder / CHECKPOINT).exists():  # what is missing is said before a large network is built
+        for published, _ in selection.traits(method).starts:
+            if published:
+                find(published)
     trained = train(
         method,
         view,
@@ -193,7 +198,7 @@ def _train(selection: Selection, run: Run) -> None:
         device=device,
         title=f"train {run.title}",
         ui=selection.ui,
-        find_weights=weight_finder(selection.workspace, selection.ui),
+        find_weights=find,
         labels=data.labels,
         clusters=run.clusters,
         watch=make_watch(selection, method, data, view),
