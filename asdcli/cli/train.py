@@ -59,7 +59,7 @@ def train(
         done = side_by_side.run(selections, at_once, devices)
         options.draw_done(output, "train", selections[0], done)
         return
-    lines = side_by_side.plan(selections)
+    lines = side_by_side.plan(selections, devices)
     if not output.json({"plan": lines}):
         for line in lines:
             output.text(line)

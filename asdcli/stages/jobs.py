@@ -22,7 +22,7 @@ from typing import Any
 
 from asdcli.errors import AsdError, UserError, WorkError
 from asdcli.stages import features, train
-from asdcli.stages.runs import find_run
+from asdcli.stages.runs import Run, find_runs
 from asdcli.stages.selection import Done, Selection, select
 from asdcli.ui import Progress, Ui
 from asdcli.workspace.places import Workspace
@@ -33,15 +33,14 @@ MEMORY_BYTES = 2 << 30  # that `auto` leaves for each
 
 @dataclass(frozen=True)
 class Job:
-    """One training: of a member, for a group of machines, with the seed of a selection."""
+    """One training, with what was chosen for it."""
 
     selection: Selection
-    member: str
-    group: str
+    run: Run
 
     @property
     def title(self) -> str:
-        return f"{self.member} {self.group}, seed {self.selection.seed}"
+        return f"{self.run.title}, seed {self.selection.seed}"
 
     def given(self) -> dict[str, Any]:
         """What chooses this training alone, for `select`."""
@@ -49,41 +48,40 @@ class Job:
         return {
             "recipe": chosen.recipe.reference,
             "data": chosen.edition.name,
-            "machines": list(chosen.machines) if self.group not in chosen.machines else [self.group],
-            "members": [self.member],
+            "machines": list(chosen.machines) if self.run.group not in chosen.machines else [self.run.group],
+            "members": [self.run.member],
             "set_name": chosen.sets[0] if len(chosen.sets) == 1 else "all",
             "seed": chosen.seed,
             "profile": chosen.profile,
         }
 
-    def line(self) -> str:
-        """The command that does it."""
+    def line(self, device: str) -> str:
+        """The command that does it on a device."""
         given = self.given()
         words = ["asd", "--root", str(self.selection.workspace.root.absolute()), "train"]
-        words += ["--recipe", given["recipe"], "--data", given["data"], "--member", self.member]
+        words += ["--recipe", given["recipe"], "--data", given["data"], "--member", self.run.member]
         words += [word for machine in given["machines"] for word in ("--machine", machine)]
         words += ["--set", given["set_name"], "--seed", str(given["seed"]), "--profile", given["profile"]]
-        return shlex.join([*words, "--device", self.selection.device_choice])
+        return shlex.join([*words, "--device", device])
 
 
-def plan(selections: Sequence[Selection]) -> list[str]:
-    """A line for each training that is to be done. Stores and features are made first, for all of them."""
+def plan(selections: Sequence[Selection], devices: Sequence[str]) -> list[str]:
+    """A line for each training that is to be done, devices by turns. Stores and features are made first, for all."""
     missing, _ = _jobs(selections)
-    return [job.line() for job in missing]
+    return [job.line(devices[number % len(devices)]) for number, job in enumerate(missing)]
 
 
 def run(selections: Sequence[Selection], at_once: int | None, devices: Sequence[str]) -> list[Done]:
     """Train what is missing or stale, so many at once; one entry per training, as `train.run` has them.
 
-    at_once: None for as many as there are devices, or on the CPU as cores and memory allow. devices: as `--device` has
+    at_once: None for as many as there are GPUs, or on the CPU as cores and memory allow. devices: as `--device` has
     them, taken by turns. A training that fails does not stop the others; at the end a TrainingError names those.
     """
     missing, done = _jobs(selections)
-    count = at_once or (len(devices) if devices[0].startswith("cuda") else _cpus())
     outcome = train.Outcome(selections[0].ui)
-    for entry in done:
-        outcome.done.append(entry)
+    outcome.done += done
     if missing:
+        count = at_once or (_cpus() if selections[0].device.type == "cpu" else len(devices))
         _side_by_side(missing, min(count, len(missing)), devices, outcome)
     return outcome.result()
 
@@ -93,13 +91,11 @@ def _jobs(selections: Sequence[Selection]) -> tuple[list[Job], list[Done]]:
     missing, done = [], []
     for selection in selections:
         stale = []
-        for member in selection.members:
-            for group in selection.groups(member):
-                found = find_run(selection, member, group)
-                if train.is_fresh(found):
-                    done.append(Done(found.title, str(found.folder), True))
-                else:
-                    stale.append(Job(selection, member, group))
+        for found in find_runs(selection):
+            if train.is_fresh(found):
+                done.append(Done(found.title, str(found.folder), True))
+            else:
+                stale.append(Job(selection, found))
         if stale:
             features.run(selection)
         missing += stale
@@ -161,7 +157,7 @@ def _side_by_side(jobs: Sequence[Job], count: int, devices: Sequence[str], outco
                     slots.append(one.slot)
                     over += 1
                     _end(one, outcome, f"{over} of {len(jobs)}")
-                shown = ", ".join(f"{one.job.member} {one.job.group} {one.share:.0%}" for one in running)
+                shown = ", ".join(f"{one.job.run.title} {one.share:.0%}" for one in running)
                 bar.show(over + sum(one.share for one in running), shown)
         finally:
             for one in running:
@@ -173,7 +169,7 @@ def _side_by_side(jobs: Sequence[Job], count: int, devices: Sequence[str], outco
 def _start(job: Job, slot: int, device: str) -> _Running:
     context = multiprocessing.get_context("spawn")
     messages, to_parent = context.Pipe(duplex=False)
-    phases = len(job.selection.method(job.member, job.group if job.group in job.selection.machines else None).phases)
+    phases = len(job.run.method.phases)
     root = str(job.selection.workspace.root)
     process = context.Process(
         target=_work, args=(to_parent, os.getpid(), root, {**job.given(), "device": device}, phases), daemon=True
@@ -214,15 +210,17 @@ class _Silent:
 def _end(one: _Running, outcome: train.Outcome, number: str) -> None:
     job, ui = one.job, one.job.selection.ui
     if one.ended[:1] == ("done",):
-        outcome.done.append(Done(f"{job.member} {job.group}", one.ended[1], False))
+        outcome.done.append(Done(job.run.title, one.ended[1], False))
         ui.say(f"train {job.title}: done in {time.monotonic() - one.began:.0f} s ({number})")
     elif one.ended[:1] == ("failed",):
         _, message, hint, is_bad_input = one.ended
-        outcome.fail(job.member, job.group, (UserError if is_bad_input else WorkError)(message, hint))
+        outcome.fail(job.run.member, job.run.group, (UserError if is_bad_input else WorkError)(message, hint))
     else:
         code = one.process.exitcode
         how = f"was killed by signal {-code} (is there enough memory?)" if code < 0 else f"ended with exit code {code}"
-        outcome.fail(job.member, job.group, WorkError(f"Its process {how}.", "The same command goes on where it was."))
+        outcome.fail(
+            job.run.member, job.run.group, WorkError(f"Its process {how}.", "The same command goes on where it was.")
+        )
 
 
 # --- the process that trains ------------------------------------------------------------------------------------------

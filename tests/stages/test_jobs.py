@@ -109,7 +109,7 @@ def test_a_plan_is_what_is_left_to_do_as_lines_of_a_shell(tree: Path, tmp_path: 
 
 
 def test_machines_that_share_a_network_are_one_job(tree: Path) -> None:
-    line, *others = jobs.plan([selected(tree, recipe="frozen_encoder", members=["random"])])
+    line, *others = jobs.plan([selected(tree, recipe="frozen_encoder", members=["random"])], ["cpu"])
     assert not others
     assert shlex.split(line).count("--machine") == 3
 
