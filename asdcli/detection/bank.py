@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,6 +56,11 @@ class Detector(Protocol):
 def take(embeddings: Embeddings, rows: np.ndarray) -> Embeddings:
     """The embeddings of some of the clips."""
     return {name: values[rows] for name, values in embeddings.items()}
+
+
+def joined(parts: Sequence[Embeddings]) -> dict[str, np.ndarray]:
+    """The embeddings of all clips of some parts (at least one), which have the same names, one after the other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def need(embeddings: Embeddings, name: str, detector: str) -> np.ndarray:

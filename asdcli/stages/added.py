@@ -6,8 +6,6 @@ they sound like. The newest version counts; the first bank, without any, is vers
 
 from __future__ import annotations
 
-import io
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from asdcli.audio.clips import ClipTable
 from asdcli.audio.portrait import Portrait
 from asdcli.detection.bank import Embeddings
 from asdcli.errors import UserError
-from asdcli.workspace.files import write_atomic
+from asdcli.stages.cliparrays import load_arrays, save_arrays
 from asdcli.workspace.made import Made, digest
 
 FOLDER = "added"
@@ -52,9 +50,7 @@ def read_added(run: Path, machine: str) -> Added | None:
     path = made.folder / f"{version}.npz"
     if not path.is_file() or made.damaged(made.fingerprint(str(version)) or "", str(version)):
         raise UserError(f"{path} is not what was written.", "asd bank undo goes back to the version before.")
-    with np.load(path, allow_pickle=False) as arrays:
-        named = {name: arrays[name] for name in arrays.files}
-    clips = ClipTable.from_columns(json.loads(named.pop("clips").tobytes()))
+    clips, named = load_arrays(path)
     portraits = Portrait(**{field.name: named.pop(f"portrait {field.name}") for field in fields(Portrait)})
     return Added(clips, named, portraits)
 
@@ -62,12 +58,9 @@ def read_added(run: Path, machine: str) -> Added | None:
 def write_added(run: Path, machine: str, added: Added) -> int:
     """Keep all that was added as the next version, and return its number."""
     version, made = version_of(run, machine) + 1, Made(run / FOLDER / machine)
-    buffer = io.BytesIO()
-    table = np.frombuffer(json.dumps(added.clips.columns()).encode(), np.uint8)
     heard = {f"portrait {field.name}": getattr(added.portraits, field.name) for field in fields(Portrait)}
-    np.savez(buffer, clips=table, **heard, **added.embeddings)  # type: ignore[arg-type]
     name = f"{version}.npz"
-    write_atomic(made.folder / name, buffer.getvalue())
+    save_arrays(made.folder / name, added.clips, {**heard, **added.embeddings})
     sums = {key: float(np.abs(values).sum()) for key, values in added.embeddings.items()}
     made.write(digest([version, added.clips.columns(), sums]), [name], str(version))
     return version

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from asdcli.audio.clips import ClipTable, concat
 from asdcli.audio.portrait import Portrait, portrait, stacked
 from asdcli.audio.store import scaled
 from asdcli.audio.windows import windows
+from asdcli.detection.bank import joined
 from asdcli.errors import UserError
 from asdcli.stages import predict, predictors, threshold
 from asdcli.stages.added import SPLIT, Added, forget_newest, read_added, version_of, write_added
@@ -114,8 +113,7 @@ def _clip(name: str, machine: str, section: str, domain: Domain) -> ClipTable:
 
 
 def _joined(parts: Sequence[Added]) -> Added:
-    names = parts[0].embeddings
-    arrays = {name: np.concatenate([part.embeddings[name] for part in parts]) for name in names}
+    arrays = joined([part.embeddings for part in parts])
     heard = [part.portraits[row] for part in parts for row in range(len(part.portraits))]
     portraits: Portrait = stacked(heard)
     return Added(concat([part.clips for part in parts]), arrays, portraits)

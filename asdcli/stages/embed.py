@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asdcli.audio.clips import ClipTable, concat
-from asdcli.detection.bank import Bank, Embeddings, take
+from asdcli.detection.bank import Bank, Embeddings, joined, take
 from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import train as training
 from asdcli.stages.added import SPLIT, read_added
+from asdcli.stages.cliparrays import load_arrays, save_arrays
 from asdcli.stages.features import ClipData, open_stores
 from asdcli.stages.runs import Run, find_runs, run_of
 from asdcli.stages.selection import Done, Selection, warn_of_damage
@@ -87,16 +86,12 @@ def load_embedded(selection: Selection, member: str, machine: str) -> Embedded:
     if added := read_added(run_of(selection, member, machine).folder, machine):
         tables, arrays = (*tables, added.clips), (*arrays, added.embeddings)
         set_names = np.append(set_names, [""] * len(added.clips))
-    joined = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
-    return Embedded(concat(tables), set_names, joined)
+    return Embedded(concat(tables), set_names, joined(arrays))
 
 
 def load(folder: Path, set_name: str) -> tuple[ClipTable, dict[str, np.ndarray]]:
     """The clips of one set and their embeddings, `[clips, ...]` by name."""
-    with np.load(folder / f"{set_name}.npz", allow_pickle=False) as arrays:
-        named = {name: arrays[name] for name in arrays.files}
-    clips = ClipTable.from_columns(json.loads(named.pop("clips").tobytes()))
-    return clips, named
+    return load_arrays(folder / f"{set_name}.npz")
 
 
 @dataclass(frozen=True)
@@ -180,7 +175,7 @@ class _Embedding:
         return training.load_task(self.selection, self.run, first)
 
     def _embed(self, machine: str, folder: Path) -> None:
-        from asdcli.training.embedding import embedded_parts, joined, pooled_embed
+        from asdcli.training.embedding import embedded_parts, pooled_embed
 
         selection, run, data = self.selection, self.run, self._data
         sets, embed = selection.sets_of(machine), pooled_embed(run.method, self._task)
@@ -195,11 +190,4 @@ class _Embedding:
                         parts.append(part)
                         done += count
                         progress.show(done)
-            _save(folder / f"{set_name}.npz", data.clips.select(rows), joined(parts))
-
-
-def _save(path: Path, clips: ClipTable, arrays: dict[str, np.ndarray]) -> None:
-    buffer = io.BytesIO()
-    table = np.frombuffer(json.dumps(clips.columns()).encode(), np.uint8)
-    np.savez(buffer, clips=table, **arrays)  # type: ignore[arg-type]
-    write_atomic(path, buffer.getvalue())
+            save_arrays(folder / f"{set_name}.npz", data.clips.select(rows), joined(parts))

@@ -12,7 +12,7 @@ import numpy as np
 
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.store import SAMPLING_RATE_HZ
-from asdcli.detection.bank import Embeddings
+from asdcli.detection.bank import Embeddings, joined
 from asdcli.errors import UserError
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method
@@ -48,7 +48,7 @@ class Network:
         samples: `[n, channels]` each, at 16 kHz in the form of `decode`. Raises UserError for sounds that the recipe
         cannot take, such as those shorter than what its network looks at.
         """
-        from asdcli.training.embedding import embedded_parts, joined, pooled_embed
+        from asdcli.training.embedding import embedded_parts, pooled_embed
 
         view = self._view(samples, section)
         return joined([part for _, part in embedded_parts(pooled_embed(self._method, self._task(view)), view)])

@@ -7,7 +7,6 @@ that is all: no data, no store, no recipe.
 
 from __future__ import annotations
 
-import io
 import json
 import platform
 from dataclasses import asdict, dataclass, fields
@@ -28,6 +27,7 @@ from asdcli.errors import UserError, unknown
 from asdcli.recipe.schema import Method
 from asdcli.stages import embed
 from asdcli.stages.added import read_added
+from asdcli.stages.cliparrays import load_arrays, save_arrays
 from asdcli.stages.describe import plugins
 from asdcli.stages.embed import EMBEDDING, load_embedded
 from asdcli.stages.features import ClipData, open_stores
@@ -96,9 +96,7 @@ class Predictor:
 
     @cached_property
     def _bank(self) -> tuple[ClipTable, Embeddings, np.ndarray | None]:
-        with np.load(self.folder / BANK, allow_pickle=False) as arrays:
-            named = {name: arrays[name] for name in arrays.files}
-        clips = ClipTable.from_columns(json.loads(named.pop("clips").tobytes()))
+        clips, named = load_arrays(self.folder / BANK)
         labels = named.pop("labels", None)
         return clips, named, labels
 
@@ -202,8 +200,10 @@ def _write(selection: Selection, run: Run, machine: str, folder: Path, prints: d
         systems=systems,
         versions={"asd": asdcli.__version__, "torch": torch.__version__, "python": platform.python_version()},
     )
-    _save(folder / BANK, clips=_text(embedded.clips.select(rows)), **embedded.take(rows), **_given(labels, rows))
-    _save(folder / NORMAL, **{field.name: getattr(stacked(heard), field.name) for field in fields(Portrait)})
+    classes = {} if labels is None else {"labels": labels[rows]}
+    save_arrays(folder / BANK, embedded.clips.select(rows), {**embedded.take(rows), **classes})
+    sounds = stacked(heard)
+    save_arrays(folder / NORMAL, None, {field.name: getattr(sounds, field.name) for field in fields(Portrait)})
     write_atomic(folder / ABOUT, json.dumps(asdict(about), indent=1).encode())
     Made(folder).write(made_from, [BANK, NORMAL, ABOUT])
 
@@ -254,17 +254,3 @@ def section_of(predictor: Predictor, path: Path, asked: str | None) -> str:
 def _waveform(data: ClipData, row: int) -> np.ndarray:
     samples, _ = data.waveforms(np.array([row]))
     return samples.astype(np.float32) / (32768 if samples.dtype == np.int16 else 1)
-
-
-def _text(clips: ClipTable) -> np.ndarray:
-    return np.frombuffer(json.dumps(clips.columns()).encode(), np.uint8)
-
-
-def _given(labels: np.ndarray | None, rows: np.ndarray) -> dict[str, np.ndarray]:
-    return {} if labels is None else {"labels": labels[rows]}
-
-
-def _save(path: Path, **arrays: np.ndarray) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_atomic(path, buffer.getvalue())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-import numpy as np
 import torch
 
 from asdcli.detection.bank import Embeddings
@@ -38,8 +37,3 @@ def embedded_parts(embed: EmbedClips, view: View) -> Iterator[tuple[int, Embeddi
             made = embed(torch.cat(gathered), [len(examples) for examples in gathered])
             yield len(gathered), {name: value.float().cpu().numpy() for name, value in made.items()}
             gathered = []
-
-
-def joined(parts: list[Embeddings]) -> dict[str, np.ndarray]:
-    """The embeddings of all clips of some parts, `[clips, ...]` by name."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

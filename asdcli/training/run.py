@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from asdcli.detection.bank import clip_vectors
+from asdcli.detection.bank import clip_vectors, joined
 from asdcli.errors import UserError
 from asdcli.nn.branches import build_network
 from asdcli.nn.lora import base_of, load_moved, moved_names
@@ -19,7 +19,7 @@ from asdcli.recipe.schema import Clustering, Method
 from asdcli.training import CHECKPOINT
 from asdcli.training.checkpoint import Checkpoint
 from asdcli.training.clusters import Count, clustered_labels
-from asdcli.training.embedding import embedded_parts, joined
+from asdcli.training.embedding import embedded_parts
 from asdcli.training.labels import CLASS, LabelSets
 from asdcli.training.loop import PhaseLoop
 from asdcli.training.runlog import LOG, RunLog
