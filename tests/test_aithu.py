@@ -123,10 +123,10 @@ def run_folder(selection: Selection) -> Path:
     return find_run(selection, selection.members[0], "all").folder
 
 
-def small_beats(file: Path, **options: Any) -> None:
+def small_beats(file: Path, seed: int = 5, **options: Any) -> None:
     """A file as BEATs is published, of the smoke profile's small network."""
     model = settings("beats_full", profile="smoke").model
-    torch.manual_seed(5)
+    torch.manual_seed(seed)
     state = build(
         BACKBONES, "model", Component.model_validate({"name": "beats", **model.params, **options}), (32_000,)
     ).encoder_state()

@@ -44,7 +44,7 @@ def add(selection: Selection, files: Sequence[Path], section: str | None = None,
     predictor = predict.predictor_of(selection)
     member, machine = selection.members[0], predictor.about.machine
     run = run_of(selection, member, machine)
-    network = Network(run.folder, run.method, machine, selection.device, predictor.find)
+    network = Network(run.folder, run.method, machine, selection.device, predictor.workspace, predictor.ui)
     parts = []
     for path in files:
         here = predictors.section_of(predictor, path, section)

@@ -54,7 +54,7 @@ def _make_whole(predictor: Predictor, folder: Path) -> None:
     if not base_of(folder / WEIGHTS):
         return
     about, method = predictor.about, predictor.method
-    network = Network(predictor.run, method, about.machine, torch.device("cpu"), predictor.find)
+    network = Network(predictor.run, method, about.machine, torch.device("cpu"), predictor.workspace, predictor.ui)
     whole = network.weights(about.length / SAMPLING_RATE_HZ)
     write_atomic(folder / WEIGHTS, save({name: value.contiguous() for name, value in whole.items()}))
     entry = Made(folder).read()["all"]

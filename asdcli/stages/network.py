@@ -16,14 +16,17 @@ from asdcli.detection.bank import Embeddings, joined
 from asdcli.errors import UserError
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method
-from asdcli.stages.train import LABELS, WEIGHTS
+from asdcli.stages.describe import starts
+from asdcli.stages.runs import started_from
+from asdcli.stages.train import LABELS, WEIGHTS, weight_finder
 from asdcli.training.labels import LabelSets
+from asdcli.ui import Ui
 from asdcli.workspace.made import Made
+from asdcli.workspace.places import Workspace
 
 if TYPE_CHECKING:
     import torch
 
-    from asdcli.nn.pretrained import FindWeights
     from asdcli.training.tasks.task import Task
     from asdcli.training.views.view import View
 
@@ -35,12 +38,14 @@ class Network:
         folder: of the run, or its copy elsewhere.
         method: what it runs for the machine.
         machine: of which the sounds are.
-        find: finds published weights, for runs that keep only what moved.
+        workspace: where published weights lie, for runs that keep only what moved.
     """
 
-    def __init__(self, folder: Path, method: Method, machine: str, device: torch.device, find: FindWeights) -> None:
+    def __init__(
+        self, folder: Path, method: Method, machine: str, device: torch.device, workspace: Workspace, ui: Ui
+    ) -> None:
         self._folder, self._method, self._machine, self._device = folder, method, machine, device
-        self._find = find
+        self._workspace, self._ui = workspace, ui
 
     def embed(self, samples: Sequence[np.ndarray], section: str) -> Embeddings:
         """The embeddings of sounds, `[sounds, ...]` by name, each as of a clip.
@@ -79,8 +84,12 @@ class Network:
         if self._built is None:
             from asdcli.training.run import load_trained
 
+            method, workspace = self._method, self._workspace
             phase, weights = Made(self._folder).read()["all"]["phases"][-1], self._folder / WEIGHTS
-            self._built = load_trained(self._method, phase, view, self._device, weights, self._find)
+            find = weight_finder(workspace, self._ui)
+            self._built = load_trained(
+                method, phase, view, self._device, weights, find, lambda: started_from(workspace, starts(method))
+            )
         return self._built
 
     _built: Task | None = None

@@ -141,7 +141,9 @@ class Listener:
         if options.detector is not None and options.detector not in about.systems:
             raise unknown(f"detector of {about.recipe}", options.detector, about.systems)
         self.detector = options.detector or next(iter(about.systems))
-        self._network = Network(predictor.run, predictor.method, about.machine, device, predictor.find)
+        self._network = Network(
+            predictor.run, predictor.method, about.machine, device, predictor.workspace, predictor.ui
+        )
         self._detectors: dict[str, Any] = {}
         self.length = _samples("window", options.window) or about.length
         self.hop = _samples("hop", options.hop) or self.length

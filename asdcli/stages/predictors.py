@@ -34,7 +34,7 @@ from asdcli.stages.features import ClipData, open_stores
 from asdcli.stages.runs import Run
 from asdcli.stages.selection import Selection, warn_of_damage
 from asdcli.stages.set_thresholds import bank_print
-from asdcli.stages.train import run_labels, weight_finder
+from asdcli.stages.train import run_labels
 from asdcli.stages.traits import Memory, Traits
 from asdcli.training.labels import CLASS
 from asdcli.ui import Ui
@@ -78,7 +78,7 @@ class Predictor:
     """
 
     def __init__(self, workspace: Workspace, ui: Ui, run: Path, machine: str, method: Method | None = None) -> None:
-        self.find = weight_finder(workspace, ui)
+        self.workspace = workspace
         self.run, self.folder = run, run / FOLDER / machine
         made = Made(self.folder)
         fingerprint = made.fingerprint()

@@ -6,7 +6,7 @@ other training clips or other code make another run beside it; nothing finished 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Run:
 
     @property
     def started_from(self) -> str:
-        """What the networks start from, see `_started_from`."""
+        """What the networks start from, see the function of this name."""
         return str(self.parts["weights"])
 
     @property
@@ -88,15 +88,18 @@ def _parts(selection: Selection, traits: Traits, clips: list[list[str]]) -> dict
         "recipe": traits.settings,
         "code": traits.code,
         "numbers": {"training": TRAINING, "features": cache.FORMAT},
-        "weights": _started_from(selection.workspace, traits),
+        "weights": started_from(selection.workspace, traits.starts),
         "clips": digest(clips),
         "seed": selection.seed,
     }
 
 
-def _started_from(workspace: Workspace, traits: Traits) -> str:
-    """What the networks start from: the SHA-256 of published weights or of a file, or `random`, of each."""
-    return " ".join(_start(workspace, published, weights) for published, weights in traits.starts)
+def started_from(workspace: Workspace, starts: Iterable[Sequence[str]]) -> str:
+    """What the networks start from: the SHA-256 of published weights or of a file, or `random`, of each.
+
+    starts: as `describe.starts` tells them.
+    """
+    return " ".join(_start(workspace, published, weights) for published, weights in starts)
 
 
 def _start(workspace: Workspace, published: str, weights: str) -> str:

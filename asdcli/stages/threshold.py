@@ -21,7 +21,7 @@ from asdcli.stages.predictors import clip_length, learns
 from asdcli.stages.runs import Run, run_of
 from asdcli.stages.selection import Selection
 from asdcli.stages.set_thresholds import SetThreshold, bank_print, read_set, write_set
-from asdcli.stages.train import run_labels, weight_finder
+from asdcli.stages.train import run_labels
 from asdcli.training.labels import CLASS
 
 LEFT_OUT, BY_DAY, LEARNT = "each left out", "days left out", "clips it has learnt from"
@@ -178,8 +178,8 @@ class _Machine:
     ) -> tuple[np.ndarray, str, int]:
         """Scores of normal clips, whose they are, and how many days were left out one after the other."""
         if held_out:
-            find = weight_finder(self.selection.workspace, self.selection.ui)
-            network = Network(run.folder, run.method, self.machine, self.selection.device, find)
+            chosen = self.selection
+            network = Network(run.folder, run.method, self.machine, chosen.device, chosen.workspace, chosen.ui)
             length = clip_length(self.selection, self.machine)
             return fitted.detector.score(network.embed(windows_of(held_out, length), section)), HELD_OUT, 0
         if learns(run.method):

@@ -239,7 +239,8 @@ def load_task(selection: Selection, run: Run, view: View) -> Task:
 
     phase, find = last_phase(run), weight_finder(selection.workspace, selection.ui)
     assert phase is not None, "a fresh run tells it"
-    return load_trained(run.method, phase, view, selection.device, run.folder / WEIGHTS, find)
+    weights = run.folder / WEIGHTS
+    return load_trained(run.method, phase, view, selection.device, weights, find, lambda: run.started_from)
 
 
 def weight_finder(workspace: Workspace, ui: Ui) -> FindWeights:

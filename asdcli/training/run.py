@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,17 +40,26 @@ def build_task(method: Method, phase: str, view: View, device: torch.device, see
     return moved
 
 
-def load_trained(method: Method, phase: str, view: View, device: torch.device, path: Path, find: FindWeights) -> Task:
+def load_trained(
+    method: Method,
+    phase: str,
+    view: View,
+    device: torch.device,
+    path: Path,
+    find: FindWeights,
+    started_from: Callable[[], str],
+) -> Task:
     """The network and heads of a phase as a run has left them, for evaluation.
 
-    path: of its weights. Where those are only what moved, what it was moved from is put in place first (`find`).
+    path: of its weights. Where those are only what moved, what it was moved from is put in place first: `find` finds
+    it, and `started_from` tells what it is now. Raises UserError where that is not what it was then.
     """
     from safetensors.torch import load_file
 
     task = build_task(method, phase, view, device, seed=0)
-    if base := base_of(path):
+    if base_of(path):
         task.model.load_pretrained(find)  # type: ignore[operator]
-        load_moved(task, path, base)
+        load_moved(task, path, started_from())
     else:
         task.load_state_dict(load_file(path))
     return task.eval()

@@ -9,20 +9,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from helpers import invoke
 from test_aithu import small_beats
 
 from asdcli.challenge.editions.scorefiles import read_values
+from asdcli.errors import UserError
 from asdcli.nn.lora import base_of
 from asdcli.recipe.loading import RECIPES
 from asdcli.stages import embed
 from asdcli.stages.embed import embedding_folder, load
+from asdcli.stages.predict import Listener, Options, predictor_in
 from asdcli.stages.selection import Selection, select
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
 
 
-class Listener(Ui):
+class Heard(Ui):
     def __init__(self) -> None:
         self.heard: list[str] = []
 
@@ -32,7 +35,7 @@ class Listener(Ui):
 
 def embedded(tree: Path, recipe: Path, **others: Any) -> tuple[dict[str, np.ndarray], bool]:
     """The embeddings of a machine, and whether they were copied."""
-    ui = Listener()
+    ui = Heard()
     given = {"members": ["random"], "machines": ["SynPump"], "profile": "smoke", "device": "cpu", **others}
     selection: Selection = select(Workspace(tree), ui, recipe=str(recipe), **given)
     embed.run(selection)
@@ -107,6 +110,10 @@ def test_what_moved_is_put_together_again_to_predict_and_is_whole_in_an_export(t
     mine = ("--root", tree, "--recipe", recipe, "--member", "random", "--profile", "smoke", "--machine", "SynPump")
     here = json.loads(invoke("predict", clip, *mine, "--json"))
     invoke("export", *mine, "--output", tmp_path / "box")
+    small_beats(file, pool="mean", seed=6)
+    (run,) = {path.parent for path in (tree / "runs").rglob("weights.safetensors")}
+    with pytest.raises(UserError, match="holds what was moved from weights with the SHA-256"):
+        Listener(predictor_in(Workspace(tree), Ui(), run, "SynPump"), torch.device("cpu"), Options()).hear(clip)
     file.unlink()
     there = json.loads(invoke("predict", clip, "--run", tmp_path / "box", "--json", "--root", tmp_path / "none"))
     assert there["files"] == here["files"]
