@@ -32,8 +32,8 @@ def add(
     places: predict.Places,
     recipe: options.Recipe = None,
     data: options.Data = None,
-    machine: predict.Machine = None,
-    member: predict.Member = None,
+    machine: options.OneMachine = None,
+    member: options.OneMember = None,
     section: predict.Section = None,
     domain: Annotated[
         Domain, typer.Option(help="Of the new clips, for detectors that tell domains apart.")
@@ -52,15 +52,8 @@ def add(
 
     output: Output = context.obj
     files = sound_files(places)
-    selection = options.selection_of(
-        output,
-        recipe=recipe,
-        data=data,
-        machines=[machine] if machine else None,
-        members=[member] if member else None,
-        seed=seed,
-        device=device,
-        profile=profile,
+    selection = options.selection_of_one(
+        output, recipe=recipe, data=data, machine=machine, member=member, seed=seed, device=device, profile=profile
     )
     _draw(output, stage.add(selection, files, section, domain.value))
 
@@ -69,8 +62,8 @@ def undo(
     context: typer.Context,
     recipe: options.Recipe = None,
     data: options.Data = None,
-    machine: predict.Machine = None,
-    member: predict.Member = None,
+    machine: options.OneMachine = None,
+    member: options.OneMember = None,
     seed: options.Seed = 0,
     device: options.Device = options.AUTO,
     profile: options.Profile = None,
@@ -79,15 +72,8 @@ def undo(
     from asdcli.stages import bank as stage
 
     output: Output = context.obj
-    selection = options.selection_of(
-        output,
-        recipe=recipe,
-        data=data,
-        machines=[machine] if machine else None,
-        members=[member] if member else None,
-        seed=seed,
-        device=device,
-        profile=profile,
+    selection = options.selection_of_one(
+        output, recipe=recipe, data=data, machine=machine, member=member, seed=seed, device=device, profile=profile
     )
     _draw(output, stage.undo(selection))
 

@@ -21,8 +21,8 @@ def export(
     run: predict.Run = None,
     recipe: options.Recipe = None,
     data: options.Data = None,
-    machine: predict.Machine = None,
-    member: predict.Member = None,
+    machine: options.OneMachine = None,
+    member: options.OneMember = None,
     seed: options.Seed = 0,
     profile: options.Profile = None,
 ) -> None:

@@ -51,6 +51,14 @@ Member = Annotated[
     list[str] | None,
     typer.Option("--member", autocompletion=completion.members, help="Only this member; may be repeated."),
 ]
+OneMachine = Annotated[
+    str | None,
+    typer.Option("--machine", "-m", autocompletion=completion.machines, help="The machine type that is heard."),
+]
+OneMember = Annotated[
+    str | None,
+    typer.Option("--member", autocompletion=completion.members, help="Member of the recipe. Left out: the first."),
+]
 Set = Annotated[SetName, typer.Option("--set", help="Which sets on disk to use, in training too.")]
 Truth = Annotated[
     list[Path] | None,
@@ -134,6 +142,12 @@ def selection_of(output: Output, **chosen: Any) -> Selection:
 
     chosen = {key: value.value if isinstance(value, StrEnum) else value for key, value in chosen.items()}
     return select(output.workspace, output.ui, **chosen)
+
+
+def selection_of_one(output: Output, *, machine: str | None, member: str | None, **chosen: Any) -> Selection:
+    """Of commands that work on one machine and member; what is left out is for them to choose."""
+    machines, members = ([one] if one else None for one in (machine, member))
+    return selection_of(output, machines=machines, members=members, **chosen)
 
 
 def draw_done(output: Output, stage: str, selection: Selection, done: list[Done]) -> None:

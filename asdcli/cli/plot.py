@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asdcli.cli import completion, options
+from asdcli.cli import options
 from asdcli.cli.console import Output
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ def anomaly_map(
     recipe: options.Recipe = None,
     data: options.Data = None,
     machine: options.Machine = None,
-    member: Annotated[
-        str | None, typer.Option(autocompletion=completion.members, help="Member of the recipe. Left out: the first.")
-    ] = None,
+    member: options.OneMember = None,
     detector: Annotated[
         str | None, typer.Option(help="Detector of the recipe. Left out: the first that can map.")
     ] = None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asdcli.cli import completion, options
+from asdcli.cli import options
 from asdcli.cli.console import Output
 from asdcli.errors import UserError
 
@@ -23,13 +23,6 @@ ALARM = 3
 Places = Annotated[
     list[str],
     typer.Argument(metavar="PATH...", help="Sound files, folders of them, or patterns such as 'day_*/*.wav'."),
-]
-Machine = Annotated[
-    str | None,
-    typer.Option("--machine", "-m", autocompletion=completion.machines, help="The machine type that is heard."),
-]
-Member = Annotated[
-    str | None, typer.Option(autocompletion=completion.members, help="Member of the recipe. Left out: the first.")
 ]
 Detector = Annotated[str | None, typer.Option(help="Detector of the recipe. Left out: the first.")]
 Section = Annotated[str | None, typer.Option(help="Section of all files. Left out: by their names, or the only one.")]
@@ -53,8 +46,8 @@ def predict(
     places: Places,
     recipe: options.Recipe = None,
     data: options.Data = None,
-    machine: Machine = None,
-    member: Member = None,
+    machine: options.OneMachine = None,
+    member: options.OneMember = None,
     detector: Detector = None,
     section: Section = None,
     run: Run = None,
@@ -105,16 +98,13 @@ def predict(
         raise UserError(f"{len(failed)} of {len(found)} files could not be scored.", str(failed[0].error))
 
 
-def predictor_for(
-    output: Output, run: Path | None, *, machine: str | None, member: str | None, **chosen: Any
-) -> Predictor:
+def predictor_for(output: Output, run: Path | None, *, machine: str | None, **chosen: Any) -> Predictor:
     """That of a run's folder, or of the run that recipe and data choose."""
     from asdcli.stages import predict as stage
 
     if run is not None:
         return stage.predictor_in(output.workspace, output.ui, run, machine)
-    one = {"machines": [machine] if machine else None, "members": [member] if member else None}
-    return stage.predictor_of(options.selection_of(output, **one, **chosen))
+    return stage.predictor_of(options.selection_of_one(output, machine=machine, **chosen))
 
 
 def torch_device(device: str) -> Any:
