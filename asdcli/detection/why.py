@@ -211,7 +211,8 @@ def _sentence(kind: str, place: _Difference, begin: float, end: float, seconds: 
     whole = place.low_hz <= EDGES_HZ[1] and place.high_hz >= EDGES_HZ[-2]
     band = "At all frequencies" if whole else f"Between {place.low_hz:.0f} and {place.high_hz:.0f} Hz"
     moved = f"{abs(place.decibels):.0f} dB {'above' if place.decibels > 0 else 'below'} normal"
-    when = f"from {begin:.1f} to {end:.1f} s"
+    first, last = f"{begin:.1f}", f"{end:.1f}"
+    when = f"at {first} s" if first == last else f"from {first} to {last} s"
     if kind == "tone":
         return f"A tone near {place.low_hz:.0f} Hz, {moved}, steady"
     if kind == "missing tone":

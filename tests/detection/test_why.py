@@ -9,6 +9,7 @@ import pytest
 
 from asdcli.audio.demo.plan import Clip, plan
 from asdcli.audio.portrait import portrait, stacked
+from asdcli.detection import why
 from asdcli.detection.why import NormalSound, Reason
 
 RATE = 16_000
@@ -116,6 +117,12 @@ def test_a_dropout_is_named_with_its_time(machine: str) -> None:
         assert found.kind == "dropout"
         assert (found.begin_s, found.end_s) == (pytest.approx(0.5, abs=0.03), pytest.approx(0.6, abs=0.03))
         assert found.sentence.startswith("The sound drops out from 0.5 to 0.6 s")
+
+
+@pytest.mark.parametrize(("end", "when"), [(1.04, "at 1.0 s"), (1.06, "from 1.0 to 1.1 s")])
+def test_what_is_over_in_a_moment_is_at_one_time(end: float, when: str) -> None:
+    place = why._Difference(20.0, 20.0, 8000.0, -20.0, np.arange(3))
+    assert f"drops out {when}:" in why._sentence("dropout", place, 1.0, end, 2.0, np.zeros(1))
 
 
 @pytest.mark.parametrize("machine", MACHINES)
