@@ -23,9 +23,9 @@ from asdcli.recipe.components import Component, build
 from asdcli.recipe.loading import RECIPES, load_recipe
 from asdcli.recipe.schema import Method
 from asdcli.stages import embed
-from asdcli.stages.describe import count_parameters, published_weights
 from asdcli.stages.embed import embedding_folder, load
 from asdcli.stages.features import ClipData
+from asdcli.stages.looking.describe import count_parameters, published_weights
 from asdcli.stages.runs import find_run
 from asdcli.stages.selection import Selection, select
 from asdcli.stages.train import make_view, run_labels

@@ -18,7 +18,7 @@ from asdcli.audio.frontends import FRONTENDS
 from asdcli.recipe.components import build
 from asdcli.recipe.loading import load_recipe
 from asdcli.recipe.schema import Method
-from asdcli.stages.describe import count_parameters
+from asdcli.stages.looking.describe import count_parameters
 from asdcli.training.run import Trained, train
 from asdcli.training.views.frame_windows import FrameWindows
 from asdcli.ui import Ui

@@ -13,7 +13,7 @@ import toys
 from asdcli.recipe.components import check
 from asdcli.recipe.loading import load_recipe
 from asdcli.recipe.schema import Method
-from asdcli.stages.describe import count_parameters, example_shape
+from asdcli.stages.looking.describe import count_parameters, example_shape
 from asdcli.training.tasks import TASKS
 from asdcli.training.views import VIEWS
 

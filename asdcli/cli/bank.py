@@ -12,7 +12,7 @@ from asdcli.cli import options, predict
 from asdcli.cli.console import Output
 
 if TYPE_CHECKING:
-    from asdcli.stages.bank import BankNow
+    from asdcli.stages.predicting.bank import BankNow
 
 
 class Domain(StrEnum):
@@ -48,7 +48,7 @@ def add(
     made anew. Scores, maps and predictions are of the new bank from then on; the data set stays as it is.
     """
     from asdcli.audio.soundfiles import sound_files
-    from asdcli.stages import bank as stage
+    from asdcli.stages.predicting import bank as stage
 
     output: Output = context.obj
     files = sound_files(places)
@@ -69,7 +69,7 @@ def undo(
     profile: options.Profile = None,
 ) -> None:
     """Go back to the bank before the newest clips were added; thresholds that were set are made anew."""
-    from asdcli.stages import bank as stage
+    from asdcli.stages.predicting import bank as stage
 
     output: Output = context.obj
     selection = options.selection_of_one(

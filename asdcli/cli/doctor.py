@@ -32,7 +32,7 @@ def doctor(
     there twice, or cannot be used.
     """
     from asdcli.stages.choices import choose_edition
-    from asdcli.stages.doctor import examine, examine_clips
+    from asdcli.stages.looking.doctor import examine, examine_clips
 
     output: Output = context.obj
     if data is None:

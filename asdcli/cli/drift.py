@@ -34,8 +34,8 @@ def drift(
     are alike, so that few long recordings seem to have drifted more easily than they have.
     """
     from asdcli.audio.soundfiles import sound_files
-    from asdcli.stages import drift as stage
-    from asdcli.stages import predict as prediction
+    from asdcli.stages.predicting import drift as stage
+    from asdcli.stages.predicting import predict as prediction
 
     output: Output = context.obj
     files = sound_files(places)

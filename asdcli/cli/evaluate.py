@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from asdcli.challenge.metrics.evaluation import Evaluation
     from asdcli.scores.folders import ScoreFolder
     from asdcli.stages.evaluate import Result, Standing
-    from asdcli.stages.published import Comparison
+    from asdcli.stages.looking.published import Comparison
 
 
 def register(app: typer.Typer) -> None:
@@ -266,7 +266,7 @@ def _draw_decisions(output: Output, edition: Edition, standings: list[Standing])
 
 def _compare(output: Output, edition: Edition, results: list[Result], recipe: str | None) -> list[Comparison]:
     from asdcli.stages.choices import choose_recipe
-    from asdcli.stages.published import compare
+    from asdcli.stages.looking.published import compare
 
     chosen, _ = choose_recipe(output.workspace, output.ui, edition, recipe)
     comparisons = compare(chosen, edition, results)

@@ -30,7 +30,7 @@ def export(
 
     There, `asd predict --run FOLDER` checks on use that nothing is damaged and that its asd computes the same.
     """
-    from asdcli.stages import export as stage
+    from asdcli.stages.predicting import export as stage
 
     output: Output = context.obj
     predictor = predict.predictor_for(

@@ -12,8 +12,8 @@ from asdcli.cli import options
 from asdcli.cli.console import Output
 
 if TYPE_CHECKING:
-    from asdcli.stages.anomaly_map import ClipMap
-    from asdcli.stages.curves import Curves
+    from asdcli.stages.looking.anomaly_map import ClipMap
+    from asdcli.stages.looking.curves import Curves
     from asdcli.stages.selection import Selection
 
 
@@ -55,7 +55,7 @@ def anomaly_map(
     Trains and embeds first what is missing. A training clip is compared with the other training clips.
     """
     from asdcli.cli.figures.anomaly_map import draw
-    from asdcli.stages import anomaly_map as stage
+    from asdcli.stages.looking import anomaly_map as stage
     from asdcli.workspace.files import write_atomic
 
     output: Output = context.obj
@@ -92,7 +92,7 @@ def curves(
     Also of trainings that are still running.
     """
     from asdcli.cli.figures.curves import draw
-    from asdcli.stages import curves as stage
+    from asdcli.stages.looking import curves as stage
     from asdcli.workspace.files import write_atomic
 
     output: Output = context.obj
@@ -140,7 +140,7 @@ def clusters(
     Trains and embeds first what is missing.
     """
     from asdcli.cli.figures.cluster_map import draw
-    from asdcli.stages import cluster_map as stage
+    from asdcli.stages.looking import cluster_map as stage
     from asdcli.workspace.files import write_atomic
 
     output: Output = context.obj

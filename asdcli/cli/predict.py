@@ -15,8 +15,8 @@ from asdcli.cli.console import Output
 from asdcli.errors import UserError
 
 if TYPE_CHECKING:
-    from asdcli.stages.predict import Failed, Heard, Prediction
-    from asdcli.stages.predictors import Predictor
+    from asdcli.stages.predicting.predict import Failed, Heard, Prediction
+    from asdcli.stages.predicting.predictors import Predictor
 
 ALARM = 3
 
@@ -71,7 +71,7 @@ def predict(
     0 when all is normal, 3 when anything alarms, 2 when a file could not be scored and nothing alarms.
     """
     from asdcli.audio.soundfiles import sound_files
-    from asdcli.stages import predict as stage
+    from asdcli.stages.predicting import predict as stage
 
     output: Output = context.obj
     files = sound_files(places)
@@ -100,7 +100,7 @@ def predict(
 
 def predictor_for(output: Output, run: Path | None, *, machine: str | None, **chosen: Any) -> Predictor:
     """That of a run's folder, or of the run that recipe and data choose."""
-    from asdcli.stages import predict as stage
+    from asdcli.stages.predicting import predict as stage
 
     if run is not None:
         return stage.predictor_in(output.workspace, output.ui, run, machine)

@@ -47,7 +47,7 @@ def recipes(
 
 def _list(output: Output) -> None:
     from asdcli.recipe.loading import RECIPES
-    from asdcli.stages.describe import describe_recipes
+    from asdcli.stages.looking.describe import describe_recipes
 
     described = describe_recipes()
     if output.json(described):
@@ -70,7 +70,7 @@ def _show(
     output: Output, name: str, *, machine: str | None, member: str | None, data: str | None, profile: str
 ) -> None:
     from asdcli.recipe.loading import load_recipe
-    from asdcli.stages.describe import check_components, resolved
+    from asdcli.stages.looking.describe import check_components, resolved
     from asdcli.stages.overlays import running, warn_of_unknown, warn_of_unread, warn_of_unused
 
     recipe = load_recipe(name)

@@ -28,7 +28,7 @@ def show(context: typer.Context) -> None:
     """List the trainings that lie here: which of them a recipe here would find, and why not the others."""
     if context.invoked_subcommand is not None:
         return
-    from asdcli.stages.run_list import list_runs
+    from asdcli.stages.looking.run_list import list_runs
 
     output: Output = context.obj
     runs = list_runs(output.workspace)
@@ -62,7 +62,7 @@ def remove(
     yes: Yes = False,
 ) -> None:
     """Delete runs, after a question."""
-    from asdcli.stages.run_list import find_listed
+    from asdcli.stages.looking.run_list import find_listed
 
     output: Output = context.obj
     runs = find_listed(output.workspace, names)
@@ -75,7 +75,7 @@ def clean(context: typer.Context, yes: Yes = False) -> None:
 
     Runs of older layouts, runs under way, and those whose data are not there now are left alone.
     """
-    from asdcli.stages.run_list import litter
+    from asdcli.stages.looking.run_list import litter
 
     output: Output = context.obj
     found = list(litter(output.workspace))
@@ -84,7 +84,7 @@ def clean(context: typer.Context, yes: Yes = False) -> None:
 
 
 def _delete(output: Output, folders: Sequence[Path], lines: Sequence[str], size: int, yes: bool) -> None:
-    from asdcli.stages.run_list import remove as remove_folder
+    from asdcli.stages.looking.run_list import remove as remove_folder
 
     for line in lines:
         output.ui.say(line)

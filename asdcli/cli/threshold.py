@@ -12,7 +12,7 @@ from asdcli.cli.console import Output
 from asdcli.errors import UserError
 
 if TYPE_CHECKING:
-    from asdcli.stages.threshold import Found, Wish
+    from asdcli.stages.predicting.threshold import Found, Wish
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "week": 7 * 86400, "month": 30 * 86400, "year": 365 * 86400}
 LONG = {"sec": "s", "second": "s", "minute": "min", "hour": "h", "day": "d", "w": "week", "m": "min"}
@@ -58,7 +58,7 @@ def threshold(
     and packages use it. With no wish it prints what is set.
     """
     from asdcli.audio.soundfiles import sound_files
-    from asdcli.stages import threshold as stage
+    from asdcli.stages.predicting import threshold as stage
 
     output: Output = context.obj
     wish = wish_of(false_alarms, every, fpr, value, unset)
@@ -83,7 +83,7 @@ def wish_of(
     false_alarms: str | None, every: str | None, fpr: float | None, value: float | None, unset: bool = False
 ) -> Wish | None:
     """What the options ask for; None for no wish."""
-    from asdcli.stages.threshold import Wish
+    from asdcli.stages.predicting.threshold import Wish
 
     given = [
         name for name, one in (("--false-alarms", false_alarms), ("--fpr", fpr), ("--value", value)) if one is not None
@@ -153,7 +153,7 @@ def _row(found: Found) -> tuple[str, ...]:
 def sentences(found: Found) -> list[str]:
     """What the clips can support, and what a promise rests on."""
     from asdcli.detection.conformal import clips_for
-    from asdcli.stages.threshold import HELD_OUT, LEARNT
+    from asdcli.stages.predicting.threshold import HELD_OUT, LEARNT
 
     one, made = found.threshold, found.conformal
     if one is None or made is None:

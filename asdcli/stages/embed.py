@@ -13,9 +13,9 @@ from asdcli.audio.clips import ClipTable, concat
 from asdcli.detection.bank import Bank, Embeddings, joined, take
 from asdcli.recipe.schema import Detector, Method
 from asdcli.stages import train as training
-from asdcli.stages.added import SPLIT, read_added
 from asdcli.stages.cliparrays import load_arrays, save_arrays
 from asdcli.stages.features import ClipData, open_stores
+from asdcli.stages.predicting.added import SPLIT, read_added
 from asdcli.stages.runs import Run, find_runs, run_of
 from asdcli.stages.selection import Done, Selection, warn_of_damage
 from asdcli.workspace.files import write_atomic

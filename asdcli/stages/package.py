@@ -153,7 +153,7 @@ def _of_tree(raw: Path, edition: Edition) -> dict[Unit, set[str]]:
 def ensemble_facts(selection: Selection, ensemble: ScoreFolder) -> Facts:
     """What is known of a recipe's ensemble: of the members that count in it, and of no others."""
     from asdcli.download.weights import load_weights
-    from asdcli.stages.describe import count_macs, count_parameters, published_weights
+    from asdcli.stages.looking.describe import count_macs, count_parameters, published_weights
 
     systems = Made(ensemble.path).read()["all"]["weights"]  # of those that have any
     used = {system.partition("/")[0] for system in systems}

@@ -20,11 +20,11 @@ from asdcli.challenge.editions.scorefiles import decision_name, score_name, writ
 from asdcli.recipe.schema import Detector, Method
 from asdcli.scores.folders import is_written_here
 from asdcli.stages import embed
-from asdcli.stages.added import print_of
 from asdcli.stages.embed import Embedded, load_embedded
+from asdcli.stages.predicting.added import print_of
+from asdcli.stages.predicting.set_thresholds import bank_print, read_set
 from asdcli.stages.runs import Run, run_of
 from asdcli.stages.selection import Done, Selection, warn_of_damage
-from asdcli.stages.set_thresholds import bank_print, read_set
 from asdcli.stages.train import run_labels
 from asdcli.training.labels import CLASS
 from asdcli.workspace.made import Made, digest

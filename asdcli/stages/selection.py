@@ -11,7 +11,7 @@ from asdcli.errors import UserError, unknown
 from asdcli.recipe.loading import Recipe
 from asdcli.recipe.schema import Method
 from asdcli.stages.choices import choose_edition, choose_recipe
-from asdcli.stages.describe import plugins
+from asdcli.stages.looking.describe import plugins
 from asdcli.stages.overlays import running, warn_of_unread, warn_of_unused
 from asdcli.stages.traits import MEMORY, Memory, Traits
 from asdcli.ui import Ui

@@ -16,9 +16,9 @@ from asdcli.scores.folders import ScoreFolder, open_score_folder
 from asdcli.scores.shares import FILE, Best, Choice, Shares, choice_from_dict, read_shares
 from asdcli.stages import ensemble, score
 from asdcli.stages import train as training
+from asdcli.stages.predicting.set_thresholds import bank_print, read_set
 from asdcli.stages.runs import run_of
 from asdcli.stages.selection import Selection
-from asdcli.stages.set_thresholds import bank_print, read_set
 from asdcli.stages.train import TrainingError
 from asdcli.workspace.made import Made
 

@@ -20,7 +20,7 @@ import asdcli
 from asdcli.errors import AsdError, UserError
 from asdcli.recipe.components import Component, check, code_digest, lookup
 from asdcli.recipe.schema import Method
-from asdcli.stages.describe import check_components, components, plugins, starts
+from asdcli.stages.looking.describe import check_components, components, plugins, starts
 from asdcli.workspace.files import read_json, write_atomic
 from asdcli.workspace.made import digest, sealed, unsealed
 

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 
 from asdcli.cli.figures.curves import draw as draw_curves
 from asdcli.errors import UserError
-from asdcli.stages.curves import Curves
+from asdcli.stages.looking.curves import Curves
 
 CLIPS = ["SynFan/test/section_00_source_test_anomaly_0000_spd_1.wav", "section_01_target_train_normal_0001_spd_1.wav"]
 PNG = b"\x89PNG\r\n\x1a\n"

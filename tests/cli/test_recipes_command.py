@@ -10,7 +10,7 @@ import yaml
 from helpers import invoke
 
 from asdcli.recipe.loading import load_recipe, recipe_names
-from asdcli.stages.describe import resolved
+from asdcli.stages.looking.describe import resolved
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -172,7 +172,7 @@ def test_ctrl_c_ends_a_loop_of_the_shell(tree: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "begun")
     code = (
         "import os, sys; from asdcli.cli import app, runs\n"
-        "from asdcli.stages import run_list\n"
+        "from asdcli.stages.looking import run_list\n"
         "def wait(workspace): open('begun', 'w').close(); __import__('time').sleep(600)\n"
         "run_list.list_runs = wait; sys.argv = ['asd', 'runs']; app.main()\n"
     )

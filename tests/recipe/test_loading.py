@@ -15,7 +15,7 @@ from asdcli.challenge.editions.edition import edition_names, load_edition
 from asdcli.errors import UserError
 from asdcli.recipe.loading import RECIPES, Recipe, load_recipe, recipe_names
 from asdcli.recipe.schema import Method
-from asdcli.stages.describe import check_components, count_parameters
+from asdcli.stages.looking.describe import check_components, count_parameters
 
 BASE = """\
 title: A recipe for tests

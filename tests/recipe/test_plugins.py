@@ -14,9 +14,9 @@ from helpers import REPOSITORY, invoke
 
 from asdcli.errors import UserError
 from asdcli.recipe.plugins import CONTRACTS, Plugin
-from asdcli.stages import anomaly_map
-from asdcli.stages.describe import named
-from asdcli.stages.run_list import litter
+from asdcli.stages.looking import anomaly_map
+from asdcli.stages.looking.describe import named
+from asdcli.stages.looking.run_list import litter
 from asdcli.stages.runs import find_runs
 from asdcli.stages.selection import Selection, select
 from asdcli.ui import Ui

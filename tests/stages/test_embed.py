@@ -19,7 +19,7 @@ from asdcli.nn.lora import base_of
 from asdcli.recipe.loading import RECIPES
 from asdcli.stages import embed
 from asdcli.stages.embed import embedding_folder, load
-from asdcli.stages.predict import Listener, Options, predictor_in
+from asdcli.stages.predicting.predict import Listener, Options, predictor_in
 from asdcli.stages.selection import Selection, select
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace

@@ -17,7 +17,7 @@ from asdcli.download.weights import PublishedWeights, load_weights
 from asdcli.errors import UserError
 from asdcli.recipe.loading import RECIPES
 from asdcli.stages import train
-from asdcli.stages.doctor import examine
+from asdcli.stages.looking.doctor import examine
 from asdcli.stages.selection import select
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace

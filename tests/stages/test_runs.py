@@ -16,7 +16,7 @@ from asdcli.errors import UserError
 from asdcli.recipe import components
 from asdcli.recipe.loading import RECIPES, load_recipe
 from asdcli.stages import embed, train
-from asdcli.stages.run_list import find_listed, list_runs, litter, remove
+from asdcli.stages.looking.run_list import find_listed, list_runs, litter, remove
 from asdcli.stages.runs import find_run, find_runs
 from asdcli.stages.selection import Selection, select
 from asdcli.ui import Ui

@@ -9,7 +9,7 @@ import numpy as np
 from asdcli.cli.figures import new_figure, png
 
 if TYPE_CHECKING:
-    from asdcli.stages.anomaly_map import Axes, ClipMap
+    from asdcli.stages.looking.anomaly_map import Axes, ClipMap
 
 TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000)
 

@@ -9,7 +9,7 @@ import numpy as np
 from asdcli.cli.figures import new_figure, png
 
 if TYPE_CHECKING:
-    from asdcli.stages.cluster_map import ClusterMap
+    from asdcli.stages.looking.cluster_map import ClusterMap
 
 MOST_NAMED = 20  # classes in the legend
 

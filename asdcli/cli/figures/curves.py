@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from asdcli.cli.figures import new_figure, png
 
 if TYPE_CHECKING:
-    from asdcli.stages.curves import Curves
+    from asdcli.stages.looking.curves import Curves
 
 LOSSES = {
     "loss": "training",

@@ -155,7 +155,7 @@ def _weights(workspace: Workspace) -> list[Finding]:
     """Published weights that a shipped recipe starts from, and those that are here."""
     from asdcli.download.weights import load_weights, weights_names
     from asdcli.recipe.loading import load_recipe, recipe_names
-    from asdcli.stages.describe import published_weights
+    from asdcli.stages.looking.describe import published_weights
 
     users: dict[str, list[str]] = {}
     for recipe in map(load_recipe, recipe_names()):

@@ -14,13 +14,13 @@ from asdcli.detection.conformal import Calibration, Threshold
 from asdcli.detection.fitted import FittedSection
 from asdcli.errors import UserError, unknown
 from asdcli.stages import embed
-from asdcli.stages.added import SPLIT
 from asdcli.stages.embed import Embedded, load_embedded
-from asdcli.stages.network import Network
-from asdcli.stages.predictors import clip_length, learns
+from asdcli.stages.predicting.added import SPLIT
+from asdcli.stages.predicting.network import Network
+from asdcli.stages.predicting.predictors import clip_length, learns
+from asdcli.stages.predicting.set_thresholds import SetThreshold, bank_print, read_set, write_set
 from asdcli.stages.runs import Run, run_of
 from asdcli.stages.selection import Selection
-from asdcli.stages.set_thresholds import SetThreshold, bank_print, read_set, write_set
 from asdcli.stages.train import run_labels
 from asdcli.training.labels import CLASS
 

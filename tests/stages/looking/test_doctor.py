@@ -12,7 +12,7 @@ from asdcli.audio.clips import scan_clips
 from asdcli.audio.packing import build_store
 from asdcli.challenge.editions.edition import load_edition
 from asdcli.download.link import link_tree
-from asdcli.stages.doctor import examine, examine_clips
+from asdcli.stages.looking.doctor import examine, examine_clips
 from asdcli.workspace.places import Workspace
 
 

@@ -19,8 +19,9 @@ from asdcli.audio.frontends import KaldiFbank, LogMel
 from asdcli.challenge.editions.scorefiles import read_values
 from asdcli.errors import UserError
 from asdcli.recipe.loading import RECIPES
-from asdcli.stages import anomaly_map, score
-from asdcli.stages.anomaly_map import ClipMap, Found, _centres_hz
+from asdcli.stages import score
+from asdcli.stages.looking import anomaly_map
+from asdcli.stages.looking.anomaly_map import ClipMap, Found, _centres_hz
 from asdcli.stages.selection import Selection, select
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace

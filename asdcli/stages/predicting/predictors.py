@@ -26,14 +26,14 @@ from asdcli.detection.why import NormalSound
 from asdcli.errors import UserError, unknown
 from asdcli.recipe.schema import Method
 from asdcli.stages import embed
-from asdcli.stages.added import read_added
 from asdcli.stages.cliparrays import load_arrays, save_arrays
-from asdcli.stages.describe import plugins
 from asdcli.stages.embed import EMBEDDING, load_embedded
 from asdcli.stages.features import ClipData, open_stores
+from asdcli.stages.looking.describe import plugins
+from asdcli.stages.predicting.added import read_added
+from asdcli.stages.predicting.set_thresholds import bank_print
 from asdcli.stages.runs import Run
 from asdcli.stages.selection import Selection, warn_of_damage
-from asdcli.stages.set_thresholds import bank_print
 from asdcli.stages.train import run_labels
 from asdcli.stages.traits import Memory, Traits
 from asdcli.training.labels import CLASS

@@ -16,12 +16,12 @@ from asdcli.audio.windows import Window, windows
 from asdcli.detection.conformal import Calibration
 from asdcli.detection.why import Reason
 from asdcli.errors import AsdError, UserError, unknown
-from asdcli.stages import predictors
-from asdcli.stages.network import Network
-from asdcli.stages.predictors import Predictor, section_of
+from asdcli.stages.predicting import predictors
+from asdcli.stages.predicting.network import Network
+from asdcli.stages.predicting.predictors import Predictor, section_of
+from asdcli.stages.predicting.set_thresholds import SetThreshold, read_set
 from asdcli.stages.runs import run_of
 from asdcli.stages.selection import Selection
-from asdcli.stages.set_thresholds import SetThreshold, read_set
 from asdcli.stages.traits import MEMORY, Memory
 from asdcli.ui import Ui
 from asdcli.workspace.made import Made
@@ -173,7 +173,7 @@ class Listener:
     def _peak(self, samples: np.ndarray, section: str) -> tuple[float, float] | None:
         if not hasattr(detector := self._detectors[section], "map"):
             return None
-        from asdcli.stages.anomaly_map import axes_of
+        from asdcli.stages.looking.anomaly_map import axes_of
 
         distances = detector.map(self._network.embed([samples], section))[0]
         return axes_of(self._predictor.method).peak(distances)

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asdcli.stages.added import print_of
 from asdcli.stages.embed import EMBEDDING
+from asdcli.stages.predicting.added import print_of
 from asdcli.stages.runs import Run
 from asdcli.stages.selection import Selection
 from asdcli.ui import Ui

@@ -12,10 +12,12 @@ from helpers import machine_sound, tree_bytes, write_clip, write_tree
 from asdcli.challenge.editions.scorefiles import read_values
 from asdcli.errors import UserError
 from asdcli.recipe.loading import RECIPES
-from asdcli.stages import anomaly_map, embed, score, threshold, train
+from asdcli.stages import embed, score, train
+from asdcli.stages.looking import anomaly_map
+from asdcli.stages.predicting import threshold
+from asdcli.stages.predicting.set_thresholds import FILE
+from asdcli.stages.predicting.threshold import Found, Wish
 from asdcli.stages.selection import Selection, select
-from asdcli.stages.set_thresholds import FILE
-from asdcli.stages.threshold import Found, Wish
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
 

@@ -11,11 +11,12 @@ from helpers import machine_sound, tree_bytes, write_clip, write_tree
 
 from asdcli.challenge.editions.scorefiles import read_values
 from asdcli.errors import UserError
-from asdcli.stages import bank, predict, score, threshold, train
-from asdcli.stages.bank import BankNow
-from asdcli.stages.predict import Listener, Options
+from asdcli.stages import score, train
+from asdcli.stages.predicting import bank, predict, threshold
+from asdcli.stages.predicting.bank import BankNow
+from asdcli.stages.predicting.predict import Listener, Options
+from asdcli.stages.predicting.threshold import Wish
 from asdcli.stages.selection import Selection, select
-from asdcli.stages.threshold import Wish
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
 

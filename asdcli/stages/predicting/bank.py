@@ -13,13 +13,13 @@ from asdcli.audio.store import scaled
 from asdcli.audio.windows import windows
 from asdcli.detection.bank import joined
 from asdcli.errors import UserError
-from asdcli.stages import predict, predictors, threshold
-from asdcli.stages.added import SPLIT, Added, forget_newest, read_added, version_of, write_added
-from asdcli.stages.network import Network
+from asdcli.stages.predicting import predict, predictors, threshold
+from asdcli.stages.predicting.added import SPLIT, Added, forget_newest, read_added, version_of, write_added
+from asdcli.stages.predicting.network import Network
+from asdcli.stages.predicting.set_thresholds import SetThreshold, bank_print, read_set
+from asdcli.stages.predicting.threshold import Wish
 from asdcli.stages.runs import Run, run_of
 from asdcli.stages.selection import Selection
-from asdcli.stages.set_thresholds import SetThreshold, bank_print, read_set
-from asdcli.stages.threshold import Wish
 
 Domain = Literal["source", "target"]
 Kept = dict[str, dict[str, SetThreshold]]  # thresholds by detector and section

@@ -22,9 +22,9 @@ from asdcli.recipe.schema import Method
 from asdcli.stages import embed
 from asdcli.stages.embed import Embedded, load_embedded
 from asdcli.stages.features import ClipData
+from asdcli.stages.predicting.set_thresholds import bank_print, read_set
 from asdcli.stages.runs import run_of
 from asdcli.stages.selection import Selection
-from asdcli.stages.set_thresholds import bank_print, read_set
 from asdcli.stages.train import make_view
 
 

@@ -16,7 +16,7 @@ from asdcli.detection.bank import Embeddings, joined
 from asdcli.errors import UserError
 from asdcli.recipe.components import build
 from asdcli.recipe.schema import Method
-from asdcli.stages.describe import starts
+from asdcli.stages.looking.describe import starts
 from asdcli.stages.runs import started_from
 from asdcli.stages.train import LABELS, WEIGHTS, weight_finder
 from asdcli.training.labels import LabelSets

@@ -11,9 +11,10 @@ import torch
 from helpers import machine_sound, write_clip, write_tree
 
 from asdcli.errors import UserError
-from asdcli.stages import drift, predict, train
-from asdcli.stages.drift import Drift
-from asdcli.stages.predict import Listener, Options
+from asdcli.stages import train
+from asdcli.stages.predicting import drift, predict
+from asdcli.stages.predicting.drift import Drift
+from asdcli.stages.predicting.predict import Listener, Options
 from asdcli.stages.selection import select
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace

@@ -11,7 +11,8 @@ import pytest
 
 from asdcli.errors import UserError
 from asdcli.recipe.loading import RECIPES
-from asdcli.stages import curves, train
+from asdcli.stages import train
+from asdcli.stages.looking import curves
 from asdcli.stages.selection import Selection, select
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace

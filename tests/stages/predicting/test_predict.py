@@ -15,10 +15,11 @@ from asdcli.challenge.editions.scorefiles import read_values
 from asdcli.download.link import link_tree
 from asdcli.errors import UserError
 from asdcli.recipe.loading import RECIPES
-from asdcli.stages import export, predict, score, threshold, train
-from asdcli.stages.predict import Failed, Listener, Options, Prediction
+from asdcli.stages import score, train
+from asdcli.stages.predicting import export, predict, threshold
+from asdcli.stages.predicting.predict import Failed, Listener, Options, Prediction
+from asdcli.stages.predicting.threshold import Wish
 from asdcli.stages.selection import Selection, select
-from asdcli.stages.threshold import Wish
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
 
@@ -215,6 +216,6 @@ def test_code_beside_a_recipe_runs_with_the_recipe_alone(root: Path, tmp_path: P
 def test_code_that_computes_otherwise_is_refused(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     selection = trained(root)
     shutil.copytree(predict.predictor_of(selection).run, tmp_path / "copy")
-    monkeypatch.setattr("asdcli.stages.predictors.EMBEDDING", 99)
+    monkeypatch.setattr("asdcli.stages.predicting.predictors.EMBEDDING", 99)
     with pytest.raises(UserError, match="whose numbers computed otherwise"):
         predict.predictor_in(Workspace(tmp_path), Ui(), tmp_path / "copy", None)

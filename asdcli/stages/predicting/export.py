@@ -7,10 +7,10 @@ from pathlib import Path
 
 from asdcli.audio.store import SAMPLING_RATE_HZ
 from asdcli.errors import UserError
-from asdcli.stages.describe import plugins
-from asdcli.stages.network import Network
-from asdcli.stages.predictors import FOLDER, Predictor
-from asdcli.stages.set_thresholds import FILE
+from asdcli.stages.looking.describe import plugins
+from asdcli.stages.predicting.network import Network
+from asdcli.stages.predicting.predictors import FOLDER, Predictor
+from asdcli.stages.predicting.set_thresholds import FILE
 from asdcli.stages.train import ABOUT, LABELS, WEIGHTS
 from asdcli.workspace.files import write_atomic
 from asdcli.workspace.made import Made

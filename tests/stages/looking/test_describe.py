@@ -10,7 +10,7 @@ import pytest
 from asdcli.errors import UserError
 from asdcli.recipe.loading import RECIPES, Recipe, load_recipe
 from asdcli.recipe.schema import Network
-from asdcli.stages.describe import check_components, count_macs, count_parameters
+from asdcli.stages.looking.describe import check_components, count_macs, count_parameters
 
 ODDS = "\ndetectors:\n  odds: {name: class_log_odds}\n"
 

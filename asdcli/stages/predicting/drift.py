@@ -12,8 +12,8 @@ from asdcli.audio.portrait import EDGES_HZ, portrait, stacked
 from asdcli.audio.store import scaled
 from asdcli.audio.windows import windows
 from asdcli.errors import UserError
-from asdcli.stages.predict import Listener
-from asdcli.stages.predictors import Predictor, section_of
+from asdcli.stages.predicting.predict import Listener
+from asdcli.stages.predicting.predictors import Predictor, section_of
 
 DRIFTED = 0.05  # p-value of a test among TESTS below which sound has drifted (Bonferroni)
 TESTS = 3

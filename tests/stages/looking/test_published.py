@@ -15,7 +15,7 @@ from asdcli.challenge.editions.truth import truth_from_clips, write_truth
 from asdcli.recipe.loading import load_recipe
 from asdcli.scores.folders import open_score_folder
 from asdcli.stages import evaluate
-from asdcli.stages.published import compare
+from asdcli.stages.looking.published import compare
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
 

@@ -1,0 +1,1 @@
+"""What looks and makes nothing: recipes, runs, this machine, and what figures are drawn of."""
