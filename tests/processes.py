@@ -17,11 +17,20 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import FrameType
 
+PRELOADED = [
+    "matplotlib.figure",
+    "scipy.signal",
+    "scipy.stats",
+    "sklearn.covariance",
+    "torchaudio",
+    "torchvision",
+    "asdcli.cli.app",
+    "asdcli.stages.looking.curves",
+    "asdcli.stages.predicting.predict",
+    *(f"asdcli.stages.{name}" for name in ("download", "ensemble", "evaluate", "jobs", "package")),
+]
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["torchvision", "matplotlib.figure", "asdcli.cli.app"]
-    + [f"asdcli.stages.{name}" for name in ("anomaly_map", "curves", "download", "ensemble", "evaluate", "package")]
-)
+CONTEXT.set_forkserver_preload(PRELOADED)
 
 
 class Command:

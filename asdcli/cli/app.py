@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+import typer.main
 
 import asdcli
 from asdcli.cli import (
@@ -108,8 +109,9 @@ def main() -> None:
     last: list[Callable[[], None]] = []  # what is registered first is called last, after all that must be tidied up
     atexit.register(lambda: [call() for call in last])
     try:
-        refuse_repeated(app, arguments)
-        code = app(arguments, standalone_mode=False, prog_name="asd") or 0
+        command = typer.main.get_command(app)
+        refuse_repeated(command, arguments)
+        code = command(arguments, standalone_mode=False, prog_name="asd") or 0
         streams.flush_results()
     except KeyboardInterrupt:
         code = INTERRUPTED

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
-import typer.main
 from typer.core import TyperGroup, TyperOption
 
 from asdcli.errors import UserError
 
+if TYPE_CHECKING:
+    from typer._click.core import Command
 
-def refuse_repeated(app: typer.Typer, arguments: list[str]) -> None:
+
+def refuse_repeated(command: Command, arguments: list[str]) -> None:
     """Raise for an option of one value that stands twice, be it of asd itself or of the command."""
-    command = typer.main.get_command(app)
     path, rest = "asd", list(arguments)
     while True:
         context = typer.Context(command, info_name=path)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import typer.main
 
 from asdcli.cli.app import app, hoist_globals
 from asdcli.cli.repeated import refuse_repeated
@@ -59,7 +60,7 @@ def test_global_options_may_stand_anywhere(arguments: list[str], hoisted: list[s
     ],
 )
 def test_what_may_be_repeated_is_not_refused(arguments: list[str]) -> None:
-    refuse_repeated(app, hoist_globals(arguments))
+    refuse_repeated(typer.main.get_command(app), hoist_globals(arguments))
 
 
 def test_json_is_one_document_and_nothing_else(asd, tree: Path) -> None:
