@@ -74,7 +74,7 @@ def test_two_zips_of_one_machine_at_the_same_moment(tmp_path: Path) -> None:
     archives = {"train": tmp_path / "train.zip", "eval": tmp_path / "eval.zip"}
     for part, files in (("train", {"fan/train/a.wav": b"a"}), ("eval", {"fan/test/b.wav": b"b"})):
         archives[part].write_bytes(make_zip(files))
-    for turn in range(200):
+    for turn in range(50):
         tree = Tree(tmp_path / str(turn))
         together = threading.Barrier(2)
 

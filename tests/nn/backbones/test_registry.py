@@ -14,6 +14,7 @@ from asdcli.nn.backbones import BACKBONES
 from asdcli.recipe.components import Component, build
 
 TRAINED = [name for name in BACKBONES if name != "identity"]
+LARGE = ("resnet50", "mobilenetv2_autoencoder", "efficientnet_b0", "cnn_layers")  # longer than a second to learn
 # One example, where a network does not take five frames of sixteen features.
 SHAPES: dict[str, tuple[int, ...]] = {
     "mobilenetv2_autoencoder": (32, 32),
@@ -52,7 +53,7 @@ def examples(name: str, count: int = 8) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "resnet50" else ()) for name in TRAINED]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in TRAINED]
 )
 def test_a_network_overfits_one_batch(name: str) -> None:
     model, x = network(name), examples(name)

@@ -86,7 +86,7 @@ def test_one_by_one_equals_scoring_in_bulk(root: Path, recipe: str, member: str,
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("machine", ["slider", "ToyCar"])
+@pytest.mark.parametrize("machine", ["slider", pytest.param("ToyCar", marks=pytest.mark.slow)])
 def test_one_by_one_equals_scoring_in_bulk_on_real_clips(real_dir: Path, tmp_path: Path, machine: str) -> None:
     """Of ToyCar, that is: features of the real clips, with synthetic phase."""
     edition = load_edition("dcase2020")
