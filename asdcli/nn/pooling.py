@@ -71,7 +71,7 @@ POOLINGS: dict[str, type[nn.Module]] = {
 
 
 Pool = Callable[[Tensor], Tensor]
-"""What is made of a clip's pieces, `[pieces, size]` to `[size]`."""
+"""What is made of a clip's pieces, `[pieces, size]` to `[size]`, or to several such."""
 
 
 def mean() -> Pool:
@@ -82,15 +82,18 @@ def maximum() -> Pool:
     return lambda values: values.amax(0)
 
 
-def quantile(*, quantile: float = 0.9) -> Pool:
-    """Of each dimension by itself, between the two nearest values."""
-    if not 0 <= quantile <= 1:
+def quantile(*, quantile: float | list[float] = 0.9) -> Pool:
+    """Of each dimension by itself, between the two nearest values; of several quantiles one after the other,
+    `[quantiles * size]`.
+    """
+    wanted = quantile if isinstance(quantile, list) else [quantile]
+    if not wanted or not all(0 <= share <= 1 for share in wanted):
         raise ValueError(f"quantile lies between 0 and 1, not at {quantile}")
 
     def pool(values: Tensor) -> Tensor:
-        at = quantile * (len(values) - 1)
         ordered = values.sort(0).values  # torch.quantile takes 16 million values at most
-        return torch.lerp(ordered[math.floor(at)], ordered[math.ceil(at)], at % 1)
+        places = [share * (len(values) - 1) for share in wanted]
+        return torch.cat([torch.lerp(ordered[math.floor(at)], ordered[math.ceil(at)], at % 1) for at in places])
 
     return pool
 

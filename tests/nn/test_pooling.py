@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +59,12 @@ def test_the_quantile_is_numpys(share: float) -> None:
     np.testing.assert_allclose(quantile(quantile=share)(values), np.quantile(values, share, 0), rtol=1e-5)
 
 
+def test_several_quantiles_are_one_after_the_other() -> None:
+    values = torch.randn(11, 6)
+    pooled = build(CLIP_POOLINGS, "pooling", Component.model_validate({"name": "quantile", "quantile": [0.1, 0.5]}))
+    np.testing.assert_allclose(pooled(values), np.quantile(values, [0.1, 0.5], 0).reshape(-1), rtol=1e-5)
+
+
 def test_the_generalised_mean_lies_between_mean_and_maximum() -> None:
     values = torch.rand(11, 6)
     torch.testing.assert_close(generalised_mean(p=1)(values), values.mean(0))
@@ -67,7 +75,10 @@ def test_the_generalised_mean_lies_between_mean_and_maximum() -> None:
     torch.testing.assert_close(generalised_mean(p=3)(signed), torch.from_numpy(np.cbrt(cubes.numpy())))
 
 
-@pytest.mark.parametrize(("name", "params"), [("quantile", {"quantile": 1.5}), ("generalised_mean", {"p": 0.0})])
-def test_what_cannot_be_is_the_users_error(name: str, params: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [("quantile", {"quantile": 1.5}), ("quantile", {"quantile": []}), ("generalised_mean", {"p": 0.0})],
+)
+def test_what_cannot_be_is_the_users_error(name: str, params: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=f"pooling {name}: "):
         build(CLIP_POOLINGS, "pooling", Component.model_validate({"name": name, **params}))
