@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 from helpers import write_clip
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.covariance import LedoitWolf
 from sklearn.preprocessing import StandardScaler
 
@@ -15,8 +17,9 @@ from asdcli.audio.frontends.logmel import LogMel
 from asdcli.challenge.editions.edition import load_edition
 from asdcli.download.link import link_tree
 from asdcli.scores.folders import open_score_folder
-from asdcli.stages import embed, evaluate, score
+from asdcli.stages import embed, evaluate, score, train
 from asdcli.stages.embed import load_embedded
+from asdcli.stages.predicting.predict import Listener, Options, narrowest_half, predictor_of
 from asdcli.stages.selection import select
 from asdcli.ui import Ui
 from asdcli.workspace.places import Workspace
@@ -66,6 +69,22 @@ def test_the_largest_share_is_that_of_the_band_where_something_was_added(tmp_pat
     bands = [int(LogMel().bank[:, round(pitch / 16_000 * 1024)].argmax()) for pitch in pitches]
     np.testing.assert_allclose(shares.argmax(1), bands, atol=1)
     np.testing.assert_allclose(shares.sum(1), 1.0)
+
+    train.run(selection)
+    heard = Listener(predictor_of(selection), torch.device("cpu"), Options())
+    for pitch in pitches:
+        found = heard.hear(raw / "test" / f"{pitch:05.0f}.wav")
+        assert found.half is not None
+        assert found.half[0] * 0.9 < pitch < found.half[1] * 1.1
+        assert found.half[1] < 1.5 * found.half[0] + 100
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=12))
+def test_the_narrowest_half_is_that_of_all_runs(shares: list[int]) -> None:
+    runs = [(first, last) for first in range(len(shares)) for last in range(first, len(shares))]
+    holding = [run for run in runs if 2 * sum(shares[run[0] : run[1] + 1]) >= sum(shares)]
+    best = min(holding, key=lambda run: (run[1] - run[0], -sum(shares[run[0] : run[1] + 1])))
+    assert narrowest_half(np.array(shares, dtype=float)) == best
 
 
 @pytest.mark.real

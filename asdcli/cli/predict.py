@@ -144,6 +144,9 @@ def sentence(one: Prediction) -> str:
         return ""
     place = f" (window from {one.worst.begin_s:.1f} s)" if len(one.windows) > 1 else ""
     found = "" if one.peak is None else f"; the map is largest near {one.peak[0]:.0f} Hz at {one.peak[1]:.1f} s"
+    if one.half is not None:
+        low, high = (f"{hz:.0f}" for hz in one.half)
+        found += f"; half of the distance comes from {f'near {low} Hz' if low == high else f'{low} to {high} Hz'}"
     return f"{one.why.sentence}{place}{found}; nearest normal clip {one.nearest.rpartition('/')[2]}."
 
 
@@ -162,6 +165,7 @@ def _document(
                 "kind": one.why.kind if one.why else "",
                 "nearest": one.nearest,
                 "peak": one.peak and {"hz": one.peak[0], "seconds": one.peak[1]},
+                "half": one.half and {"low_hz": one.half[0], "high_hz": one.half[1]},
                 **({"windows": [_figures(one, window) for window in one.windows]} if by_window else {}),
             }
             for one in heard

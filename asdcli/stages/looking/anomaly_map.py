@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -215,13 +215,17 @@ def axes_of(method: Method) -> Axes:
     """What the rows and columns of a recipe's maps mean. Raises UserError for a network that has no places."""
     frontend = build(FRONTENDS, "front end", method.frontend)
     hop = frontend.hop_length if hasattr(frontend, "hop_length") else frontend.frame_shift
-    hz = np.linspace(0, SAMPLING_RATE_HZ / 2, frontend.n_features)
-    if hasattr(frontend, "bank"):
-        hz = _centres_hz(frontend.bank.double().numpy())
     stride = None if method.model.branches else check(BACKBONES, "model", method.model).get("stride")
     if stride is None:
         raise UserError(f"{method.place('model')}: the network has no stride, which places a map in the clip.")
-    return Axes(hz, hop / SAMPLING_RATE_HZ, stride)
+    return Axes(features_hz(frontend), hop / SAMPLING_RATE_HZ, stride)
+
+
+def features_hz(frontend: Any) -> np.ndarray:
+    """Centre frequency of each of a front end's features, `[features]`."""
+    if hasattr(frontend, "bank"):
+        return _centres_hz(frontend.bank.double().numpy())
+    return np.linspace(0, SAMPLING_RATE_HZ / 2, frontend.n_features)
 
 
 def _centres_hz(bank: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from asdcli.audio.windows import Window, windows
 from asdcli.detection.conformal import Calibration
 from asdcli.detection.why import Reason
 from asdcli.errors import AsdError, UserError, unknown
+from asdcli.recipe.components import build, lookup
 from asdcli.stages.predicting import predictors
 from asdcli.stages.predicting.network import Network
 from asdcli.stages.predicting.predictors import Predictor, section_of
@@ -57,7 +58,7 @@ class Heard:
 class Prediction:
     """What was heard in a file. worst: its window with the largest score; why: of an alarm; nearest: the normal clip
     that the worst window of an alarm is most like; peak: where in Hz and seconds of that window a detector with
-    maps finds most.
+    maps finds most; half: from where to where in Hz half of the distance comes, of spectra without a network.
     """
 
     path: Path
@@ -68,6 +69,7 @@ class Prediction:
     why: Reason | None = None
     nearest: str = ""
     peak: tuple[float, float] | None = None
+    half: tuple[float, float] | None = None
 
     @property
     def alarm(self) -> bool:
@@ -168,7 +170,8 @@ class Listener:
             return prediction
         why = self._predictor.normal.why(scaled(worst.samples, self._predictor.method.channel))
         nearest = str(self._predictor.clips.path[why.nearest])
-        return replace(prediction, why=why, nearest=nearest, peak=self._peak(worst.samples, section))
+        prediction = replace(prediction, why=why, nearest=nearest)
+        return replace(prediction, peak=self._peak(worst.samples, section), half=self._half(worst.samples, section))
 
     def _peak(self, samples: np.ndarray, section: str) -> tuple[float, float] | None:
         if not hasattr(detector := self._detectors[section], "map"):
@@ -177,6 +180,20 @@ class Listener:
 
         distances = detector.map(self._network.embed([samples], section))[0]
         return axes_of(self._predictor.method).peak(distances)
+
+    def _half(self, samples: np.ndarray, section: str) -> tuple[float, float] | None:
+        from asdcli.audio.frontends import FRONTENDS
+        from asdcli.detection.detectors import DETECTORS
+        from asdcli.stages.looking.anomaly_map import features_hz
+
+        method, detector = self._predictor.method, self._detectors[section]
+        tells = hasattr(lookup(DETECTORS, "detector", method.detectors[self.detector]), "shares")
+        if method.model.name != "identity" or not tells or not hasattr(detector, "shares"):
+            return None
+        hz = features_hz(build(FRONTENDS, "front end", method.frontend))
+        shares = detector.shares(self._network.embed([samples], section))[0]
+        low, high = narrowest_half(shares.reshape(-1, len(hz)).sum(0))  # frames, or quantiles, one after the other
+        return float(hz[low]), float(hz[high])
 
     def scores(self, samples: list[np.ndarray], section: str) -> np.ndarray:
         """Of sounds in the form of `decode`, each as of a clip."""
@@ -209,6 +226,20 @@ class Listener:
         about = self._predictor.about
         made_for = about.systems[self.detector]["made_for"]
         return read_set(self._predictor.ui, self._predictor.run, about.machine, self.detector, made_for)
+
+
+def narrowest_half(shares: np.ndarray) -> tuple[int, int]:
+    """First and last of the fewest neighbours that together hold half of the sum; of equally few those that hold most.
+
+    shares: `[n]`, not negative.
+    """
+    sums = np.concatenate([[0.0], np.cumsum(shares)])
+    for count in range(1, len(shares) + 1):
+        held = sums[count:] - sums[:-count]
+        if held.max() >= 0.5 * sums[-1]:
+            break
+    first = int(held.argmax())
+    return first, first + count - 1
 
 
 def run(ui: Ui, listener: Listener, files: list[Path]) -> Iterator[Prediction | Failed]:
