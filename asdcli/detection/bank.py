@@ -18,17 +18,25 @@ class Bank:
     """The normal training clips of one section or machine: embeddings, and per clip its domain and section.
 
     label: number of each clip's class as in training, `[clips]`; only for detectors that say `needs_labels = True`.
+    home: the section whose clips will be scored, in a bank that holds those of others, too.
     """
 
     embeddings: Embeddings
     domain: np.ndarray
     section: np.ndarray
     label: np.ndarray | None = None
+    home: str | None = None
+
+    @property
+    def at_home(self) -> np.ndarray:
+        """Which clips are of the home section, `[clips]`; all of them where none is, or none was named."""
+        here = np.asarray(self.section == self.home)
+        return here if here.any() else np.ones_like(here, dtype=bool)
 
     def take(self, rows: np.ndarray) -> Bank:
         """The bank of some of the clips."""
         label = None if self.label is None else self.label[rows]
-        return Bank(take(self.embeddings, rows), self.domain[rows], self.section[rows], label)
+        return Bank(take(self.embeddings, rows), self.domain[rows], self.section[rows], label, self.home)
 
     def refuse_empty(self, detector: str) -> None:
         """An error that says which detector has nothing to learn from."""

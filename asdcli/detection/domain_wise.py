@@ -21,7 +21,7 @@ class NearestDomain:
         make_target: one of the target clips, where that is another.
     """
 
-    least = 1  # clips of a domain for a detector of its own
+    least = 1  # clips of a domain, of the home section, for a detector of its own
     standardised = False  # whether scores are measured by those of the domain's own clips
 
     def __init__(self, make: Callable[[], Detector], make_target: Callable[[], Detector] | None = None) -> None:
@@ -31,8 +31,9 @@ class NearestDomain:
         is_target = bank.domain == "target"
         groups = [np.flatnonzero(~is_target), np.flatnonzero(is_target)]
         pairs = list(zip(self._makes, groups, strict=True))
-        if min(map(len, groups)) < self.least:
-            larger, _ = max(pairs, key=lambda pair: len(pair[1]))
+        at_home = [int(bank.at_home[rows].sum()) for rows in groups]
+        if min(at_home) < self.least:
+            larger, _ = pairs[int(np.argmax(at_home))]
             pairs = [(larger, np.arange(len(bank.domain)))]
         self._bank = bank
         self._domains = [_Domain(make(), bank, rows, self.standardised) for make, rows in pairs]
@@ -79,8 +80,9 @@ class _Domain:
         self.rows, self._detector = rows, detector
         detector.fit(bank.take(rows))
         own = np.asarray(detector.score_bank())
-        self._mean = float(own.mean()) if standardised else 0.0
-        self._deviation = float(own.std() or 1.0) if standardised else 1.0
+        typical = own[bank.at_home[rows]]
+        self._mean = float(typical.mean()) if standardised else 0.0
+        self._deviation = float(typical.std() or 1.0) if standardised else 1.0
         self.own = self._measured(own)
 
     def score(self, embeddings: Embeddings) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -31,9 +32,9 @@ class FittedSection:
         here = is_train & (clips.section == section)
         self.rows = np.flatnonzero(here if detector.per == "section" and here.any() else is_train)
         self._make = _maker(detector)
-        self._clips = clips
+        self._clips = replace(clips, home=section)
         self.detector: Any = self._make()
-        self.detector.fit(clips.take(self.rows))
+        self.detector.fit(self._clips.take(self.rows))
         self._threshold, self._in_section = method.threshold, here[self.rows]
 
     @cached_property

@@ -83,4 +83,4 @@ def _filled(bank: Bank, parts: np.ndarray) -> Bank:
     }
     label = None if bank.label is None else np.concatenate([bank.label, bank.label[parent]])
     domain = np.concatenate([bank.domain, bank.domain[parent]])
-    return Bank(embeddings, domain, np.concatenate([bank.section, bank.section[parent]]), label)
+    return Bank(embeddings, domain, np.concatenate([bank.section, bank.section[parent]]), label, bank.home)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,26 @@ def test_shares_are_those_of_the_nearer_domain() -> None:
     assert set(nearer.tolist()) == {0, 1}
     expected = np.stack([part.shares(test.embeddings) for part in parts])[nearer, np.arange(10)]
     np.testing.assert_allclose(whole.shares(test.embeddings), expected)
+
+
+def test_in_a_bank_of_sections_the_home_tells_the_units_and_whether_there_are_two_domains() -> None:
+    one, other, test = bank(9, 6), bank(9, 6, seed=1), bank(5, 5, seed=2).embeddings
+    values = np.concatenate([one.embeddings["embedding"], 3 + 2 * other.embeddings["embedding"]])
+    domain, section = np.concatenate([one.domain, other.domain]), np.repeat(["00", "01"], 15)
+    whole = fitted(DomainWise(partial(Mahalanobis, tied=True)), Bank({"embedding": values}, domain, section, home="00"))
+    expected = []
+    for name in ("source", "target"):
+        part = Mahalanobis(tied=True)
+        part.fit(
+            Bank({"embedding": values[domain == name]}, domain[domain == name], section[domain == name], home="00")
+        )
+        own = part.score_bank()[section[domain == name] == "00"]
+        expected.append((part.score(test) - own.mean()) / own.std())
+    np.testing.assert_allclose(whole.score(test), np.minimum(*expected))
+    few = np.where((section == "00") & (np.cumsum(domain == "target") > LEAST - 1), "source", domain)
+    together = fitted(DomainWise(Mahalanobis), Bank({"embedding": values}, few, section, home="00"))
+    assert len(together._domains) == 1
+    assert len(fitted(DomainWise(Mahalanobis), Bank({"embedding": values}, few, section, home="01"))._domains) == 2
 
 
 def test_scattered_target_clips_do_not_look_anomalous() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,21 +18,26 @@ class BandMahalanobis:
     two clips, but a band does.
 
     Args:
-        covariance, squared, standardise: of each band. The mean of squared distances goes by how likely a clip is if
-            bands are independent.
+        covariance, squared, standardise, tied: of each band. The mean of squared distances goes by how likely a clip is
+            if bands are independent.
     """
 
     def __init__(
-        self, *, covariance: Covariance = "ledoit_wolf", squared: bool = False, standardise: bool = False
+        self,
+        *,
+        covariance: Covariance = "ledoit_wolf",
+        squared: bool = False,
+        standardise: bool = False,
+        tied: bool = False,
     ) -> None:
-        self._make = partial(Mahalanobis, covariance=covariance, squared=squared, standardise=standardise)
+        self._make = partial(Mahalanobis, covariance=covariance, squared=squared, standardise=standardise, tied=tied)
 
     def fit(self, bank: Bank) -> None:
         bank.refuse_empty("band_mahalanobis")
         self._bands = []
         for band in _bands(bank.embeddings):
             self._bands.append(self._make())
-            self._bands[-1].fit(Bank(band, bank.domain, bank.section))
+            self._bands[-1].fit(replace(bank, embeddings=band))
 
     def score(self, embeddings: Embeddings) -> np.ndarray:
         bands = zip(self._bands, _bands(embeddings), strict=True)

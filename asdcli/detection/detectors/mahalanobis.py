@@ -33,19 +33,31 @@ class Mahalanobis:
         squared: the score is the squared distance.
         standardise: each dimension is divided by its deviation in the bank first (by 1 where the clips do not vary), so
             that what is shrunk is the matrix of correlations.
+        tied: for a bank of several sections (`per: machine`). The mean is that of the home section, the covariance that
+            of all clips about their own sections' means, as in linear discriminant analysis and in Lee, Lee, Lee & Shin
+            (2018, arXiv:1807.03888): machines differ in how they sound more than in how their sound varies.
     """
 
-    def __init__(self, *, covariance: Covariance = "ridge", squared: bool = False, standardise: bool = False) -> None:
-        self.covariance, self.squared, self.standardise = covariance, squared, standardise
+    def __init__(
+        self,
+        *,
+        covariance: Covariance = "ridge",
+        squared: bool = False,
+        standardise: bool = False,
+        tied: bool = False,
+    ) -> None:
+        self.covariance, self.squared, self.standardise, self.tied = covariance, squared, standardise, tied
 
     def fit(self, bank: Bank) -> None:
         bank.refuse_empty("mahalanobis")
         vectors = clip_vectors(bank.embeddings, "mahalanobis")
-        self._scale = _deviations(vectors.var(0), np.square(vectors).mean(0)) if self.standardise else 1.0
+        _, self._group = np.unique(bank.section if self.tied else np.zeros(len(vectors)), return_inverse=True)
+        centred, square = vectors - self._means(vectors), np.square(vectors).mean(0)
+        self._scale = _deviations(np.square(centred).mean(0), square) if self.standardise else 1.0
         vectors = vectors / self._scale
-        self._mean = vectors.mean(0)
+        self._mean = vectors[bank.at_home].mean(0) if self.tied else vectors.mean(0)
         self._square = np.square(vectors).mean(0)
-        self._centred = vectors - self._mean
+        self._centred, self._vectors = vectors - self._means(vectors), vectors
         self._covariance = self._centred.T @ self._centred / len(vectors)
         if self.covariance == "diagonal":
             variances, self._axes = np.diag(self._covariance), np.eye(len(self._mean))
@@ -56,6 +68,11 @@ class Mahalanobis:
         self._shrunk = self._shrink(
             len(vectors), self._variances.sum(), np.square(self._variances).sum(), _fourth(self._centred)
         )
+
+    def _means(self, vectors: np.ndarray) -> np.ndarray:
+        """Of each clip that of its group, `[clips, size]`."""
+        means = np.stack([vectors[self._group == group].mean(0) for group in range(self._group.max() + 1)])
+        return np.asarray(means[self._group])
 
     def score(self, embeddings: Embeddings) -> np.ndarray:
         return self._distances(np.square(self._whitened(embeddings)).sum(1))
@@ -88,19 +105,22 @@ class Mahalanobis:
     def _left_out(self, clip: int) -> float:
         """The squared distance of a clip to the others, whose own deviations are 1 if that is asked for.
 
-        Without a clip at v from the mean of all n, the r = n - 1 others have their mean at -v / r and the covariance
-        n / r S - n / r^2 v v^T.
+        Of n clips r = n - 1 are left, and of the g clips of its section g - 1. Without a clip at v from its section's
+        mean that mean lies at -v / (g - 1), so that the clip is f = g / (g - 1) times as far from it, and the
+        covariance is n / r S - f / r v v^T. Its section's only clip stays where it is.
         """
         n, r, v = len(self._centred), len(self._centred) - 1, self._centred[clip]
-        variances = n / r * np.diag(self._covariance) - n / r**2 * np.square(v)
-        squares = (n * self._square - np.square(v + self._mean)) / r
+        alike, factor = self._alike(clip)
+        variances = n / r * np.diag(self._covariance) - factor / r * np.square(v)
+        squares = (n * self._square - np.square(self._vectors[clip])) / r
         scale = _deviations(variances, squares) if self.standardise else np.ones(len(v))
-        deviation, others = n / r * v / scale, np.delete((self._centred + v / r) / scale, clip, 0)
+        deviation = factor * v / scale
+        others = np.delete((self._centred + np.outer(alike, (factor - 1) * v)) / scale, clip, 0)
         if self.covariance == "diagonal":
             return float(
                 (np.square(deviation) / (r / max(r - 1, 1) * np.maximum(variances, 0) / scale**2 + RIDGE)).sum()
             )
-        covariance = (n / r * self._covariance - n / r**2 * np.outer(v, v)) / np.outer(scale, scale)
+        covariance = (n / r * self._covariance - factor / r * np.outer(v, v)) / np.outer(scale, scale)
         kept, floor = self._shrink(r, covariance.trace(), np.square(covariance).sum(), _fourth(others))
         shrunk = kept * covariance + floor * np.eye(len(v))
         return float(deviation @ np.linalg.solve(shrunk, deviation))
@@ -112,22 +132,28 @@ class Mahalanobis:
         `_shrink`). What is shrunk is diagonal in the axes of S but for v v^T, which the formula of Sherman and Morrison
         takes care of.
         It divides by what a clip leaves of its direction. With `ridge` and fewer clips than dimensions that is next to
-        nothing, and rounding costs some digits: five are right where embeddings deviate by 100, two at 1000.
+        nothing, and rounding costs some digits; five are right where embeddings deviate by 100, two at 1000.
         """
         n, r = len(self._centred), len(self._centred) - 1
         centred, variances = self._centred @ self._axes, self._variances
         squares = np.square(centred).sum(1)
         scores = np.empty(n)
         for clip, v in enumerate(centred):
+            alike, factor = self._alike(clip)
             own, along = squares[clip], float(np.square(v) @ variances)
-            trace = n / r * variances.sum() - n / r**2 * own
-            norm = (n / r) ** 2 * np.square(variances).sum() - 2 * n**2 / r**3 * along + (n / r**2 * own) ** 2
-            moved = squares + 2 / r * (centred @ v) + own / r**2
+            trace = n / r * variances.sum() - factor / r * own
+            norm = (n / r) ** 2 * np.square(variances).sum() - 2 * n * factor / r**2 * along + (factor / r * own) ** 2
+            moved = squares + alike * (2 * (factor - 1) * (centred @ v) + (factor - 1) ** 2 * own)
             fourth = np.square(np.delete(moved, clip)).sum()
             kept, floor = self._shrink(r, trace, norm, fourth)
             q = float((np.square(v) / (kept * n / r * variances + floor)).sum())
-            scores[clip] = (n / r) ** 2 * q / max(1 - kept * n / r**2 * q, LEFT)
+            scores[clip] = factor**2 * q / max(1 - kept * factor / r * q, LEFT)
         return scores
+
+    def _alike(self, clip: int) -> tuple[np.ndarray, float]:
+        """Which clips are of a clip's section, and its f (see `_left_out`)."""
+        alike = self._group == self._group[clip]
+        return alike, float(alike.sum() / max(alike.sum() - 1, 1))
 
     def _distances(self, squares: np.ndarray) -> np.ndarray:
         return squares if self.squared else np.sqrt(squares)

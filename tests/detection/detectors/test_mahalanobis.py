@@ -112,6 +112,61 @@ def test_leaving_a_clip_out_is_fitting_without_it(params: dict[str, Any], clips:
     np.testing.assert_allclose(fitted(training, params).score_bank(), expected, rtol=1e-6)
 
 
+def tied(values: np.ndarray, sections: np.ndarray, home: str, params: dict[str, Any]) -> Mahalanobis:
+    detector = Mahalanobis(**params, tied=True)
+    detector.fit(Bank({"embedding": values}, np.full(len(values), "source"), sections, home=home))
+    return detector
+
+
+def test_sections_share_the_covariance_about_their_own_means() -> None:
+    """Against scikit-learn's estimate from the deviations of each section's clips."""
+    sections = np.repeat(["00", "01", "02"], (20, 9, 6))
+    offsets = np.array([0.0, 10.0, -50.0])[np.unique(sections, return_inverse=True)[1]]
+    training, test = vectors(35, 8) + offsets[:, None], vectors(7, 8, seed=1)
+    means = {name: training[sections == name].mean(0) for name in ("00", "01", "02")}
+    deviations = training - np.stack([means[name] for name in sections])
+    scale = deviations.std(0)
+    reference = LedoitWolf(assume_centered=True).fit(deviations / scale)
+    for name, mean in means.items():
+        found = tied(training, sections, name, {"covariance": "ledoit_wolf", "squared": True, "standardise": True})
+        expected = [reference.mahalanobis((one - mean)[None] / scale)[0] for one in test]
+        np.testing.assert_allclose(found.score({"embedding": test}), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("standardise", [False, True])
+@pytest.mark.parametrize("covariance", ["ridge", "ledoit_wolf", "oas", "diagonal"])
+@given(st.lists(st.integers(2, 5), min_size=2, max_size=3), st.integers(1, 9), st.integers(0, 1000))
+def test_leaving_a_clip_of_a_section_out_is_fitting_without_it(
+    covariance: str, standardise: bool, sizes: list[int], size: int, seed: int
+) -> None:
+    sections = np.repeat(["00", "01", "02"][: len(sizes)], sizes)
+    params = {"covariance": covariance, "standardise": standardise}
+    training = vectors(len(sections), size, seed) + 7.0 * (sections == "01")[:, None]
+    expected = [
+        tied(np.delete(training, clip, 0), np.delete(sections, clip), sections[clip], params).score(
+            {"embedding": training[clip : clip + 1]}
+        )[0]
+        for clip in range(len(sections))
+    ]
+    rtol = 1e-3 if covariance == "ridge" else 1e-6  # of 1e-6 in empty directions
+    np.testing.assert_allclose(tied(training, sections, "00", params).score_bank(), expected, rtol=rtol)
+
+
+def test_one_section_is_tied_to_nothing() -> None:
+    training, test = vectors(12, 5), vectors(3, 5, seed=1)
+    one = tied(training, np.full(12, "00"), "00", SHRUNK)
+    np.testing.assert_array_equal(one.score({"embedding": test}), fitted(training).score({"embedding": test}))
+    np.testing.assert_array_equal(one.score_bank(), fitted(training).score_bank())
+
+
+def test_a_section_without_clips_has_the_mean_of_all_and_an_only_clip_stays() -> None:
+    training, sections = vectors(9, 4), np.repeat(["00", "01"], (8, 1))
+    detector = tied(training, sections, "02", SHRUNK)
+    np.testing.assert_allclose(detector.score({"embedding": training.mean(0)[None]}), 0.0, atol=1e-9)
+    assert detector.score_bank()[-1] == 0
+    assert np.isfinite(detector.score_bank()).all()
+
+
 def test_the_ridge_is_that_of_the_published_code() -> None:
     """scikit-learn's distance, square root and all, with the sample covariance and 1e-6 on its diagonal."""
     training, test = vectors(30, 4), vectors(7, 4, seed=1)
