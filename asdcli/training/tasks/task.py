@@ -66,6 +66,8 @@ class Task(nn.Module):
 
     def outputs(self, examples: Tensor) -> Tensor:
         """What the network makes of the examples, in parts of a size that suits the device."""
+        if torch.compiler.is_exporting():
+            return self.model(examples)
         number = max(1, bytes_at_once(examples.device) // examples[0].nbytes)
         return torch.cat([self.model(part) for part in examples.split(number)])
 
