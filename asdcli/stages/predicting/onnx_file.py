@@ -44,6 +44,7 @@ FOLDER_HINT = "--to folder exports any recipe, for asd on another machine."
 TOLERANCE = 1e-4  # the largest difference of graph and torch that is accepted, relative as `_difference` says
 CLIPS = 4  # of the bank that they are compared on
 NOISE = (0.003, 0.1)  # deviations of noise, full scale 1, beside these
+ROUNDING = 1e-5  # differences of embeddings up to it are those of float32
 TINY = 1e-12
 
 
@@ -142,9 +143,11 @@ def _export(
     compared = f"{len(clips)} clips of the bank and noise" if clips else "noise"
     scores, embeddings = _differences(predictor, listener, here, graph, sounds)
     if not max(scores, embeddings) <= TOLERANCE:
+        alike = " It tells sounds apart by little more than rounding, as when it was hardly trained."
         raise UserError(
             f"As an ONNX graph, {system} differs from what is computed here, on {compared}: scores by {scores:.2g} and "
-            f"embeddings by {embeddings:.2g}, where {TOLERANCE:g} is accepted. Nothing is written.",
+            f"embeddings by {embeddings:.2g}, where {TOLERANCE:g} is accepted. Nothing is written."
+            f"{alike if embeddings <= ROUNDING else ''}",
             FOLDER_HINT,
         )
     metadata = _metadata(predictor, listener, here)

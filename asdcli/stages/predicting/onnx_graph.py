@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from functools import cached_property
 
 import numpy as np
+import onnx_ir
 import torch
+from onnx_ir.passes import Sequential
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass, RemoveUnusedNodesPass
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -42,13 +45,11 @@ class OnnxGraph:
             made = torch.onnx.export(
                 program, dynamo=True, input_names=[WAVEFORM], output_names=self.outputs, verbose=False
             )
-        assert made is not None
-        self._model = made.model_proto
-        for entry in (self._model.graph, *self._model.functions):
-            for one in (entry, *entry.node, *entry.value_info):
-                del one.metadata_props[:]  # where in which file it was traced, on this machine
-        for one in (*self._model.graph.input, *self._model.graph.output, *self._model.graph.initializer):
-            del one.metadata_props[:]
+            assert made is not None
+            tidy = Sequential(
+                RemoveUnusedNodesPass(), ClearMetadataAndDocStringPass()
+            )  # files and lines of this machine
+            self._model = onnx_ir.to_proto(tidy(made.model).model)
 
     def content(self, metadata: Mapping[str, str]) -> bytes:
         """The bytes of a file."""
