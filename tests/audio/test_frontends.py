@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.frontends.pieces import mean_std, min_max
+from asdcli.audio.frontends.spectrum import dft_filters
 
 BEATS: dict[str, Any] = {"norm_mean": 15.41663, "norm_std": 6.55582}
 EAT_RAW: dict[str, Any] = {"window": "hanning", "int16_scale": False, "subtract_mean": True}
@@ -195,3 +196,18 @@ def test_autocast_does_not_reach_the_features(name: str) -> None:
         inside = frontend(waveform)
     assert inside.dtype == torch.float32
     assert torch.equal(inside, frontend(waveform))
+
+
+@pytest.mark.parametrize("pad_mode", ["constant", "reflect"])
+@pytest.mark.parametrize("settings", [{}, {"power": 1.5}])
+@pytest.mark.parametrize("name", ["logmel", "stft"])
+def test_filters_in_place_of_the_window_make_the_same_spectrum(
+    name: str, settings: dict[str, Any], pad_mode: str
+) -> None:
+    """As exporters want it."""
+    frontend = FRONTENDS[name](n_fft=512, hop_length=200, pad_mode=pad_mode, **settings)
+    wave = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 4000)).astype(np.float32))
+    expected = frontend(wave)
+    frontend.window = dft_filters(frontend.window)
+    found = frontend(wave)
+    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()

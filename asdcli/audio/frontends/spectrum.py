@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import conv1d, pad
 
 PadMode = Literal["constant", "reflect"]
 
@@ -47,13 +48,32 @@ def centred_frames(n_samples: int, n_fft: int, hop_length: int) -> int:
 
 
 def spectrogram(waveform: Tensor, window: Tensor, hop_length: int, power: float, pad_mode: PadMode) -> Tensor:
-    """|STFT|^power, centred, one-sided: `[B, N]` -> `[B, n_fft / 2 + 1, T]`; n_fft is the length of the window."""
-    n_fft = window.numel()
+    """|STFT|^power, centred, one-sided: `[B, N]` -> `[B, n_fft / 2 + 1, T]`.
+
+    window: `[n_fft]`, or the filters that `dft_filters` makes of it.
+    """
+    n_fft = window.shape[-1]
     check_length(waveform.shape[-1], n_fft)
-    spectrum = torch.stft(
-        waveform, n_fft, hop_length, window=window, center=True, pad_mode=pad_mode, return_complex=True
-    )
-    return power_of(spectrum) if power == 2.0 else power_of(spectrum).pow_(power / 2)
+    if window.ndim == 1:
+        squared = power_of(
+            torch.stft(waveform, n_fft, hop_length, window=window, center=True, pad_mode=pad_mode, return_complex=True)
+        )
+    else:
+        padded = pad(waveform[:, None], (n_fft // 2, n_fft // 2), pad_mode)
+        real, imaginary = conv1d(padded, window, stride=hop_length).chunk(2, 1)
+        squared = real.square() + imaginary.square()
+    return squared if power == 2.0 else squared.pow_(power / 2)
+
+
+def dft_filters(window: Tensor) -> Tensor:
+    """The windowed Fourier transform as real filters, cosines before sines: `[n_fft]` to `[n_fft + 2, 1, n_fft]`.
+
+    For exporters, which stumble over complex numbers; many times slower than the fast transform.
+    """
+    n = len(window)
+    turns = torch.outer(torch.arange(n // 2 + 1), torch.arange(n)) % n / n  # whole turns left out: exact
+    angle = 2 * torch.pi * turns.double()
+    return (torch.cat([angle.cos(), angle.sin()]) * window.double()).to(window.dtype)[:, None]
 
 
 def power_of(spectrum: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from asdcli.audio.store import SAMPLING_RATE_HZ
 from asdcli.errors import UserError
 from asdcli.stages.looking.describe import plugins
 from asdcli.stages.predicting.network import Network
@@ -55,7 +54,7 @@ def _make_whole(predictor: Predictor, folder: Path) -> None:
         return
     about, method = predictor.about, predictor.method
     network = Network(predictor.run, method, about.machine, torch.device("cpu"), predictor.workspace, predictor.ui)
-    whole = network.weights(about.length / SAMPLING_RATE_HZ)
+    whole = network.of_silence(about.length)[1].state_dict()
     write_atomic(folder / WEIGHTS, save({name: value.contiguous() for name, value in whole.items()}))
     entry = Made(folder).read()["all"]
     told = {name: value for name, value in entry.items() if name not in ("fingerprint", "files", "written", "asd")}

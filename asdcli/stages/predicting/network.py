@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asdcli.audio.clips import ClipTable
-from asdcli.audio.store import SAMPLING_RATE_HZ
 from asdcli.detection.bank import Embeddings, joined
 from asdcli.errors import UserError
 from asdcli.recipe.components import build
@@ -58,10 +57,10 @@ class Network:
         view = self._view(samples, section)
         return joined([part for _, part in embedded_parts(pooled_embed(self._method, self._task(view)), view)])
 
-    def weights(self, seconds: float) -> dict[str, torch.Tensor]:
-        """All of them, also where the run keeps only what moved. seconds: of a sound that the recipe can take."""
-        silence = np.zeros((round(seconds * SAMPLING_RATE_HZ), 1), np.int16)
-        return self._task(self._view([silence], "00")).state_dict()
+    def of_silence(self, length: int) -> tuple[View, Task]:
+        """A view of so many samples of silence, which the recipe has to be able to take, and what was trained."""
+        view = self._view([np.zeros((length, fewest_channels(self._method.channel)), np.int16)], "00")
+        return view, self._task(view)
 
     def _view(self, samples: Sequence[np.ndarray], section: str) -> View:
         from asdcli.training.sounds import Sounds
@@ -93,6 +92,11 @@ class Network:
         return self._built
 
     _built: Task | None = None
+
+
+def fewest_channels(channel: int | str) -> int:
+    """Of sounds from which this channel, or mix of channels, can be taken."""
+    return channel + 1 if isinstance(channel, int) else 2
 
 
 def _clips(machine: str, section: str, count: int) -> ClipTable:

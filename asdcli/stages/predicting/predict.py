@@ -143,7 +143,7 @@ class Listener:
         if options.detector is not None and options.detector not in about.systems:
             raise unknown(f"detector of {about.recipe}", options.detector, about.systems)
         self.detector = options.detector or next(iter(about.systems))
-        self._network = Network(
+        self.network = Network(
             predictor.run, predictor.method, about.machine, device, predictor.workspace, predictor.ui
         )
         self._detectors: dict[str, Any] = {}
@@ -174,11 +174,11 @@ class Listener:
         return replace(prediction, peak=self._peak(worst.samples, section), half=self._half(worst.samples, section))
 
     def _peak(self, samples: np.ndarray, section: str) -> tuple[float, float] | None:
-        if not hasattr(detector := self._detectors[section], "map"):
+        if not hasattr(detector := self.fitted(section), "map"):
             return None
         from asdcli.stages.looking.anomaly_map import axes_of
 
-        distances = detector.map(self._network.embed([samples], section))[0]
+        distances = detector.map(self.network.embed([samples], section))[0]
         return axes_of(self._predictor.method).peak(distances)
 
     def _half(self, samples: np.ndarray, section: str) -> tuple[float, float] | None:
@@ -197,13 +197,17 @@ class Listener:
 
     def scores(self, samples: list[np.ndarray], section: str) -> np.ndarray:
         """Of sounds in the form of `decode`, each as of a clip."""
+        return np.asarray(self.fitted(section).score(self.network.embed(samples, section)))
+
+    def fitted(self, section: str) -> Any:
+        """The detector of a section."""
         if section not in self._detectors:
             self._detectors[section] = self._predictor.fitted(self.detector, section)
-        return np.asarray(self._detectors[section].score(self._network.embed(samples, section)))
+        return self._detectors[section]
 
     def calibration(self, section: str) -> Calibration | None:
         """Scores of normal clips that the network has not learnt from; None without any."""
-        kept = self._set.get(section)
+        kept = self.set_thresholds.get(section)
         if kept is not None and kept.held_out:
             return Calibration(np.array(kept.held_out))
         return self._predictor.calibration(self.detector, section)
@@ -217,12 +221,12 @@ class Listener:
 
     def threshold(self, section: str) -> float:
         """The one that was set, or the recipe's."""
-        kept = self._set.get(section)
+        kept = self.set_thresholds.get(section)
         of_recipe: float = self._predictor.about.systems[self.detector]["sections"][section]["threshold"]
         return of_recipe if kept is None else kept.value
 
     @cached_property
-    def _set(self) -> dict[str, SetThreshold]:
+    def set_thresholds(self) -> dict[str, SetThreshold]:
         about = self._predictor.about
         made_for = about.systems[self.detector]["made_for"]
         return read_set(self._predictor.ui, self._predictor.run, about.machine, self.detector, made_for)

@@ -66,8 +66,20 @@ class Task(nn.Module):
 
     def outputs(self, examples: Tensor) -> Tensor:
         """What the network makes of the examples, in parts of a size that suits the device."""
+        if torch.compiler.is_exporting():
+            return self._in_a_loop(examples) if examples.nbytes > AT_ONCE["cpu"] else self.model(examples)
         number = max(1, bytes_at_once(examples.device) // examples[0].nbytes)
         return torch.cat([self.model(part) for part in examples.split(number)])
+
+    def _in_a_loop(self, examples: Tensor) -> Tensor:
+        """One after the other, so that a graph holds the network once and takes no more memory for longer clips."""
+        from torch._higher_order_ops.scan import scan
+
+        def step(done: Tensor, example: Tensor) -> tuple[Tensor, Tensor]:
+            return done + 1, self.model(example[None])[0]
+
+        _, found = scan(step, examples.new_zeros(1), examples)
+        return found
 
 
 def bytes_at_once(device: torch.device) -> int:
