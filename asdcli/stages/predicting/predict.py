@@ -191,7 +191,7 @@ class Listener:
         if method.model.name != "identity" or not tells or not hasattr(detector, "shares"):
             return None
         hz = features_hz(build(FRONTENDS, "front end", method.frontend))
-        shares = detector.shares(self._network.embed([samples], section))[0]
+        shares = detector.shares(self.network.embed([samples], section))[0]
         low, high = narrowest_half(shares.reshape(-1, len(hz)).sum(0))  # frames, or quantiles, one after the other
         return float(hz[low]), float(hz[high])
 
