@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from gpu_numbers import detectors, frontends, losses, networks
 from gpu_rows import Item, Row, Setting
-from gpu_training import recipes, resume
+from gpu_training import jobs, recipes, resume
 
 import asdcli
 from asdcli.errors import UserError
@@ -32,6 +32,7 @@ PARTS: dict[str, Callable[[Setting], list[Item]]] = {
     "losses": losses,
     "detectors": detectors,
     "resume": resume,
+    "jobs": jobs,
     "recipes": recipes,
 }
 

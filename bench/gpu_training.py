@@ -17,6 +17,7 @@ import soundfile
 import torch
 import yaml
 from gpu_rows import Item, Row, Setting, milliseconds
+from jobs import side_by_side
 from safetensors.torch import load_file
 from training_steps import clips_per_step, phase_loop, time_loop, time_network, view_of_noise
 
@@ -146,6 +147,26 @@ def _kill_in_the_middle(process: Training, root: Path) -> None:
         raise RuntimeError("the training was over before it could be killed; it needs more steps here")
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+
+
+# --- side by side -----------------------------------------------------------------------------------------------------
+
+
+def jobs(setting: Setting) -> list[Item]:
+    return [("baseline_ae", partial(_jobs, "baseline_ae", setting))]
+
+
+def _jobs(recipe: str, setting: Setting) -> list[Row]:
+    """The machines of the demo data in one process after the other, and several at a time on the one device."""
+    counts, machines = ((1, 2), ("SynFan", "SynPump")) if setting.quick else ((1, 2, 4), ())
+    rows = []
+    for count, seconds, factor, same in side_by_side(recipe, setting.profile, setting.device.type, counts, machines):
+        row = {"recipe": recipe, "jobs": str(count), "s": f"{seconds:.1f}", "factor": f"{factor:.2f}"}
+        exact = setting.device.type == "cpu"  # a card may add in another order while others use it, too
+        rows.append(
+            {**row, "weights": "the same" if same else "others", "verdict": "ok" if same or not exact else "OFF"}
+        )
+    return rows
 
 
 # --- recipes at full width --------------------------------------------------------------------------------------------

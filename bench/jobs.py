@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ASD = [sys.executable, "-m", "asdcli"]
@@ -26,28 +27,27 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2])
     options = parser.parse_args(arguments)
     print("| jobs | s | factor | weights |\n|---|---|---|---|")
+    for count, seconds, factor, same in side_by_side(options.recipe, options.profile, options.device, options.jobs):
+        print(f"| {count} | {seconds:.1f} | {factor:.2f} | {'the same' if same else 'OTHERS'} |", flush=True)
+
+
+def side_by_side(
+    recipe: str, profile: str, device: str, counts: Sequence[int], machines: Sequence[str] = ()
+) -> Iterator[tuple[int, float, float, bool]]:
+    """For each number of jobs: seconds, how many times faster than the first, and whether all weights are the same."""
+    chosen = ["--recipe", recipe, "--profile", profile, "--data", "demo", "--device", device]
+    chosen += [word for machine in machines for word in ("--machine", machine)]
     first: tuple[float, dict[str, bytes]] | None = None
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         _asd(root, "download", "demo")
-        chosen = [
-            "--recipe",
-            options.recipe,
-            "--profile",
-            options.profile,
-            "--data",
-            "demo",
-            "--device",
-            options.device,
-        ]
         _asd(root, "features", *chosen)
-        for count in options.jobs:
+        for count in counts:
             began = time.perf_counter()
             _asd(root, "train", *chosen, "--jobs", str(count))
             seconds, weights = time.perf_counter() - began, _weights(root)
             first = first or (seconds, weights)
-            same = "the same" if weights == first[1] else "OTHERS"
-            print(f"| {count} | {seconds:.1f} | {first[0] / seconds:.2f} | {same} |", flush=True)
+            yield count, seconds, first[0] / seconds, weights == first[1]
             _asd(root, "runs", "remove", *weights, "--yes")
 
 

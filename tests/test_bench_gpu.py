@@ -46,9 +46,9 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType]:
 
 
 def test_every_part_prints_its_rows(bench: tuple[ModuleType, ModuleType], capsys: pytest.CaptureFixture[str]) -> None:
-    """`resume` has tests of its own below: three real trainings would take too long here."""
+    """`resume` and `jobs` have tests of their own below: real trainings would take too long here."""
     gpu, _ = bench
-    parts = [part for part in gpu.PARTS if part != "resume"]
+    parts = [part for part in gpu.PARTS if part not in ("resume", "jobs")]
     assert gpu.main([*QUICK, *(word for part in parts for word in ("--only", part))]) == 0
     live, _, tables = capsys.readouterr().out.partition("\n### ")
     named = {
@@ -109,6 +109,17 @@ def test_too_little_memory_is_said_and_is_no_failure(
     monkeypatch.setattr(gpu_training, "recipe_names", lambda: ["baseline_ae"])
     assert gpu.main([*QUICK, "--only", "recipes"]) == 0
     assert "clips/s out of memory" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_trainings_side_by_side_have_rows(
+    bench: tuple[ModuleType, ModuleType], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpu, _ = bench
+    assert gpu.main([*QUICK, "--only", "jobs"]) == 0
+    said = capsys.readouterr().out
+    assert "recipe baseline_ae, jobs 2" in said
+    assert said.count("weights the same, verdict ok") == 2
 
 
 # --- kill and resume --------------------------------------------------------------------------------------------------
