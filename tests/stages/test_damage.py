@@ -34,9 +34,9 @@ def flip(path: Path) -> None:
     ("pattern", "damage"),
     [
         ("weights.safetensors", flip),
-        ("weights.safetensors", lambda path: path.write_bytes(b"")),
+        pytest.param("weights.safetensors", lambda path: path.write_bytes(b""), marks=pytest.mark.slow),
         ("dev.npz", flip),
-        ("dev.npz", lambda path: path.write_bytes(path.read_bytes()[:200])),
+        pytest.param("dev.npz", lambda path: path.write_bytes(path.read_bytes()[:200]), marks=pytest.mark.slow),
         ("anomaly_score_SynFan_section_00_test.csv", lambda path: path.write_bytes(b"")),
         ("samples.bin", flip),
         ("*.f32", lambda path: path.write_bytes(bytes(path.stat().st_size))),
@@ -84,7 +84,8 @@ def test_a_damaged_note_is_written_again_with_one_sentence(tree: Path, pattern: 
     content = bytearray(place.read_bytes())
     cut = bytes(content[: len(content) // 2])
     content[len(content) // 2] ^= 1
-    for damage in (*DAMAGED, bytes(content), cut):
+    # What reads a note is the same for all of them (`workspace/test_made.py`); one is damaged in every way.
+    for damage in (*DAMAGED, bytes(content), cut) if pattern == "scores/**/made.json" else (bytes(content), cut):
         place.write_bytes(damage)
         invoke("runs", "--root", tree)
         assert [line for line in notices(*evaluate).splitlines() if "not what was written" in line and said in line]
