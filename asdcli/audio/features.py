@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from asdcli.audio.arrayfile import ArrayFile
 from asdcli.audio.cachefile import damaged, write_note
 from asdcli.audio.store import Store
 from asdcli.errors import UserError, WorkError
@@ -35,14 +36,14 @@ BATCH_SAMPLES = 1 << 21  # 8 MiB of float32 in, a few times that out: enough for
 
 @dataclass(frozen=True)
 class Features:
-    """frames `[all frames, features]` float32 (memory-mapped), offsets `[clips + 1]` into it, a fingerprint."""
+    """frames `[all frames, features]` float32, in a file or in memory; offsets `[clips + 1]` into it; a fingerprint."""
 
-    frames: np.ndarray
+    frames: ArrayFile | np.ndarray
     offsets: np.ndarray
     fingerprint: str
 
     def clip(self, i: int) -> np.ndarray:
-        """The frames of clip i, `[T, features]`, still on disk."""
+        """The frames of clip i, `[T, features]`."""
         return self.frames[self.offsets[i] : self.offsets[i + 1]]
 
 
@@ -87,15 +88,15 @@ def cached_features(
         frames = None
     if frames is None:
         _compute(store, module, channel, offsets, path, device, progress)
-        frames = np.memmap(path, np.float32, "r", shape=shape)
+        frames = ArrayFile(path, np.float32, module.n_features)
     return Features(frames, offsets, path.stem)
 
 
-def _open(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+def _open(path: Path, shape: tuple[int, int]) -> ArrayFile | None:
     """None where there is no file with its note, or one of another size."""
     if not path.with_suffix(".json").is_file() or not path.is_file() or path.stat().st_size != shape[0] * shape[1] * 4:
         return None
-    return np.memmap(path, np.float32, "r", shape=shape)
+    return ArrayFile(path, np.float32, shape[1])
 
 
 def _frame_counts(store: Store, module: Any) -> np.ndarray:

@@ -169,7 +169,7 @@ class _Older:
     def copy(self, path: str) -> _Clip | None:
         """None for a clip whose bytes are not what was written."""
         store, row = self.store, self.rows[path]
-        content = np.array(store.bytes_of(row))
+        content = store.bytes_of(row)
         if crc(content) != store.crcs[row]:
             return None
         about = int(store.lengths[row]), int(store.kinds[row]), str(store.hashes[row]), int(store.crcs[row])
