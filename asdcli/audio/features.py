@@ -11,7 +11,9 @@ import hashlib
 import json
 import logging
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ import numpy as np
 
 from asdcli.audio.arrayfile import ArrayFile
 from asdcli.audio.cachefile import damaged, write_note
+from asdcli.audio.packing import in_order
 from asdcli.audio.store import Store
 from asdcli.errors import UserError, WorkError
 from asdcli.recipe.components import Component, build, check, code_digest
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
 FORMAT = 2  # of the cache; to be raised when a front end is corrected (2: torchaudio's mel filters)
 log = logging.getLogger("asd")
 
-BATCH_SAMPLES = 1 << 21  # 8 MiB of float32 in, a few times that out: enough for the GPU, not too much for a laptop
+AT_ONCE = {"cpu": 1 << 18}  # samples that a front end transforms at once: its spectra stay in a core's cache
+AT_ONCE_ELSEWHERE = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,10 @@ class Features:
     def clip(self, i: int) -> np.ndarray:
         """The frames of clip i, `[T, features]`."""
         return self.frames[self.offsets[i] : self.offsets[i + 1]]
+
+
+def samples_at_once(device: torch.device) -> int:
+    return AT_ONCE.get(device.type, AT_ONCE_ELSEWHERE)
 
 
 def described(frontend: Component) -> dict[str, Any]:
@@ -125,14 +133,21 @@ def _compute(
 
     row_bytes = module.n_features * 4
     done, crcs = 0, [0] * len(store)
+
+    def transform(batch: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        indices, waveforms = batch
+        with torch.inference_mode():
+            made = module(torch.from_numpy(waveforms).to(device)).transpose(1, 2)
+            return indices, made.contiguous().cpu().numpy()
+
     try:
         # Plain writes, not a memory map: a full disk is then an error to report and not a SIGBUS.
-        with replacing(path) as temporary, temporary.open("wb") as file, torch.inference_mode():
-            for indices, waveforms in store.batches(channel, BATCH_SAMPLES):
-                features = module(torch.from_numpy(waveforms).to(device)).transpose(1, 2).contiguous().cpu().numpy()
+        with replacing(path) as temporary, temporary.open("wb") as file, _threads_of_one_core(device) as pool:
+            batches = store.batches(channel, samples_at_once(device))
+            for indices, features in in_order(pool, transform, batches, ahead=torch.get_num_threads()):
                 for clip, values in zip(indices, features, strict=True):
                     file.seek(int(offsets[clip]) * row_bytes)
-                    content = values.astype("<f4", copy=False).tobytes()
+                    content = values.astype("<f4", copy=False).data
                     crcs[clip] = zlib.crc32(content)
                     file.write(content)
                 done += len(indices)
@@ -142,3 +157,19 @@ def _compute(
     except OSError as error:
         needed = int(offsets[-1]) * row_bytes >> 20
         raise WorkError(f"Cannot write the features to {path.parent} ({needed} MB): {error.strerror}.") from error
+
+
+@contextmanager
+def _threads_of_one_core(device: torch.device) -> Iterator[ThreadPoolExecutor]:
+    """As many threads as torch may use on the CPU, in each of which it uses one: batches beside one another share no
+    operation, at whose end all would wait for the slowest. One for another device.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        workers = threads if device.type == "cpu" else 1
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)  # MKL knows one number for all threads

@@ -96,6 +96,20 @@ def test_values_are_those_of_the_front_end(
         torch.testing.assert_close(torch.from_numpy(np.array(part)), direct, rtol=1e-4, atol=1e-4)
 
 
+def test_values_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
+    store = pack(tmp_path, (150_000,) * 4)  # each a batch of its own
+    made, before = [], torch.get_num_threads()
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            said = torch.__config__.parallel_info()
+            made.append(cached_features(store, named("logmel"), 0, tmp_path / str(threads), CPU).frames[:])
+            assert torch.__config__.parallel_info() == said  # of OpenMP, and of MKL, which is one for all threads
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(*made)
+
+
 def test_a_second_call_reads_what_is_there(compute: Callable[..., Features], tmp_path: Path) -> None:
     done: list[int] = []
     first = compute(progress=done.append)

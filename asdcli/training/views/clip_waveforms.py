@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from asdcli.audio.clips import ClipTable
+from asdcli.audio.features import samples_at_once
 from asdcli.recipe.components import Component
 from asdcli.training.labels import LabelSets
 
@@ -127,7 +128,9 @@ class PieceCut:
     @torch.no_grad()
     def __call__(self, segments: Tensor) -> Tensor:
         """`[batch, offsets]` to `[batch, features, frames]`."""
-        return self.frontend(segments)[..., self._margin : self._margin + self.frames]
+        at_once = max(1, samples_at_once(segments.device) // segments.shape[1])
+        spectra = torch.cat([self.frontend(part) for part in segments.split(at_once)])
+        return spectra[..., self._margin : self._margin + self.frames]
 
 
 def need_centred_frames(frontend: Any) -> None:
