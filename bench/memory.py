@@ -35,22 +35,27 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         write_recipe(Path(name) / "short", options.recipe, options.member)
-        table(Path(name), options.clips)
+        print_table(Path(name), options.clips)
 
 
-def table(folder: Path, counts: list[int]) -> None:
+def print_table(folder: Path, counts: list[int]) -> None:
     print("| clips | store MiB | features MiB | `features`: own | of files | `train`: own | of files |")
     print("|---|---|---|---|---|---|---|")
     rows = []
     for count in counts:
-        root = folder / str(count)
-        write_clips(root, count)
-        packing, training = peak(root, "features"), peak(root, "train")
-        held = [sum(path.stat().st_size for path in root.rglob(kind)) for kind in ("samples.bin", "*.f32")]
-        rows.append(np.array([count, *held, *packing, *training]))
+        rows.append(held(folder, count))
         print("| " + " | ".join([f"{count}", *(f"{value / MIB:.0f}" for value in rows[-1][1:])]) + " |", flush=True)
     more = rows[-1] - rows[0]
     print("| each more | " + " | ".join(f"{value / more[1]:.2f} x" for value in more[1:]) + " |")
+
+
+def held(folder: Path, count: int) -> np.ndarray:
+    """Clips; bytes of store and features; of its own and of files, of `asd features` and of `asd train`."""
+    root = folder / str(count)
+    write_clips(root, count)
+    packing, training = peak(root, "features"), peak(root, "train")
+    sizes = [sum(path.stat().st_size for path in root.rglob(kind)) for kind in ("samples.bin", "*.f32")]
+    return np.array([count, *sizes, *packing, *training])
 
 
 def peak(root: Path, command: str) -> tuple[int, int]:

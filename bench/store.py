@@ -41,7 +41,25 @@ class Side:
     reference: str
 
 
+@dataclass(frozen=True)
+class Found:
+    """Milliseconds a clip, on the wall and of the CPU, and what share of the reference's each is."""
+
+    wall: float
+    cpu: float
+    reference: str
+    wall_share: float
+    cpu_share: float
+
+
 def main(clips: int = 300, rounds: int = 5) -> None:
+    print("| | ms a clip | CPU ms | reference | share, wall | share, CPU |\n|---|---|---|---|---|---|")
+    for side, found in compared(clips, rounds).items():
+        shares = f"{found.wall_share:.2f} | {found.cpu_share:.2f}"
+        print(f"| {side} | {found.wall:.3f} | {found.cpu:.3f} | {found.reference} | {shares} |")
+
+
+def compared(clips: int, rounds: int) -> dict[str, Found]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         table = write_clips(folder / "raw", clips)
@@ -51,11 +69,16 @@ def main(clips: int = 300, rounds: int = 5) -> None:
             for side, one in sides.items():
                 times[side].append(timed(one.work))
     wall, cpu = ({side: statistics.median(t[kind] for t in found) for side, found in times.items()} for kind in (0, 1))
-    print("| | ms a clip | CPU ms | reference | share, wall | share, CPU |\n|---|---|---|---|---|---|")
-    for side, one in sides.items():
-        shares = [f"{found[one.reference] / found[side]:.2f}" for found in (wall, cpu)]
-        figures = [f"{1e3 * found[side] / clips:.3f}" for found in (wall, cpu)]
-        print("| " + " | ".join([side, *figures, one.reference, *shares]) + " |")
+    return {
+        side: Found(
+            1e3 * wall[side] / clips,
+            1e3 * cpu[side] / clips,
+            one.reference,
+            wall[one.reference] / wall[side],
+            cpu[one.reference] / cpu[side],
+        )
+        for side, one in sides.items()
+    }
 
 
 def of_packing(folder: Path, table: ClipTable) -> dict[str, Side]:

@@ -14,15 +14,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch.utils.data import DataLoader, Dataset
 from training_steps import clips_per_step, phase_loop, view_of_noise
 
 from asdcli.recipe.loading import load_recipe, recipe_names
 from asdcli.recipe.schema import Method
 from asdcli.training.loop import PhaseLoop
+from asdcli.training.seeds import generator
+from asdcli.training.views.frame_windows import FrameWindows
+from asdcli.training.views.view import Batch
 from asdcli.ui import Progress
 
 CLIPS = 240  # five batches of 48
@@ -39,7 +44,9 @@ def main(arguments: list[str]) -> None:
     torch.set_num_threads(options.threads)
     print("| recipe | phase | batch | ms per step | clips/s | not the network |\n|---|---|---|---|---|---|")
     for title, phase, method in phases(options.recipe):
-        print(f"| {title} | {phase} | {' | '.join(measured(method, phase, options.seconds))} |", flush=True)
+        found = measured(method, phase, options.seconds)
+        figures = f"{found.batch} | {1e3 * found.seconds:.3g} | {found.clips_per_s:.3g} | {100 * found.outside:.1f} %"
+        print(f"| {title} | {phase} | {figures} |", flush=True)
 
 
 def phases(recipes: list[str]) -> Iterator[tuple[str, str, Method]]:
@@ -55,8 +62,19 @@ def phases(recipes: list[str]) -> Iterator[tuple[str, str, Method]]:
                     yield f"`{recipe.name}` {member}", name, method
 
 
-def measured(method: Method, phase: str, seconds: float) -> list[str]:
-    """Batch size, ms per step, clips per second, and the share that is not the network."""
+@dataclass(frozen=True)
+class Found:
+    """Examples of a batch; seconds of a step, on the wall and of the CPU; and of the latter what is not the network."""
+
+    batch: int
+    seconds: float
+    cpu_seconds: float
+    clips_per_s: float
+    outside: float
+
+
+def measured(method: Method, phase: str, seconds: float) -> Found:
+    """One phase, for about so many seconds."""
     view = view_of_noise(method, CLIPS, CPU)
     clock = Clock()
 
@@ -71,13 +89,37 @@ def measured(method: Method, phase: str, seconds: float) -> list[str]:
     steps = min(MOST_STEPS, int(seconds / clock.whole))
     if steps > 0:
         loop = run(steps)
-    rate = clips_per_step(loop) * clock.steps / clock.wall * min(1, len(loop.training) / loop.phase.batch_size)
-    return [
-        f"{min(loop.phase.batch_size, len(loop.training))}",
-        f"{1e3 * clock.wall / clock.steps:.3g}",
-        f"{rate:.3g}",
-        f"{100 * (1 - clock.network / clock.whole):.1f} %",
-    ]
+    batch, step = min(loop.phase.batch_size, len(loop.training)), clock.wall / clock.steps
+    clips = clips_per_step(loop) * batch / loop.phase.batch_size
+    return Found(batch, step, clock.whole / clock.steps, clips / step, 1 - clock.network / clock.whole)
+
+
+class Windows(Dataset[torch.Tensor]):
+    """Windows of frames one by one, as a plain data set has them."""
+
+    def __init__(self, view: FrameWindows, frames: int) -> None:
+        self.view, self.frames, self.starts = view, frames, view._starts.tolist()
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, number: int) -> torch.Tensor:
+        return self.view.frames[self.starts[number] :][: self.frames]
+
+
+def against_a_data_loader(steps: int = 200) -> tuple[float, float]:
+    """CPU seconds of a step of `baseline_ae`, of the loop and of a plain one over torch's DataLoader."""
+    method, name = load_recipe("baseline_ae").resolve(member="ae"), "train"
+    ours = measured(method, name, steps * 0.01)
+    view = view_of_noise(method, CLIPS, CPU)
+    loop = phase_loop(method, name, view, CPU)
+    loader = DataLoader(Windows(view, 5), loop.phase.batch_size, shuffle=True)
+    began = time.process_time()
+    for _, x in zip(range(steps), loader, strict=False):
+        loop.task(Batch({"windows": x}, x), generator("bench"))["loss"].backward()
+        loop.optimizer.step()
+        loop.optimizer.zero_grad(set_to_none=True)
+    return ours.cpu_seconds, (time.process_time() - began) / steps
 
 
 class Clock:
