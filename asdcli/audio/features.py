@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +132,7 @@ def _compute(
 ) -> None:
     import torch
 
-    row_bytes = module.n_features * 4
+    row_bytes, longest = module.n_features * 4, int(store.lengths.max())
     done, crcs = 0, [0] * len(store)
 
     def transform(batch: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -142,9 +143,8 @@ def _compute(
 
     try:
         # Plain writes, not a memory map: a full disk is then an error to report and not a SIGBUS.
-        with replacing(path) as temporary, temporary.open("wb") as file, _threads_of_one_core(device) as pool:
-            batches = store.batches(channel, samples_at_once(device))
-            for indices, features in in_order(pool, transform, batches, ahead=torch.get_num_threads()):
+        with replacing(path) as temporary, temporary.open("wb") as file, _side_by_side(device, longest) as apply:
+            for indices, features in apply(transform, store.batches(channel, samples_at_once(device))):
                 for clip, values in zip(indices, features, strict=True):
                     file.seek(int(offsets[clip]) * row_bytes)
                     content = values.astype("<f4", copy=False).data
@@ -160,16 +160,21 @@ def _compute(
 
 
 @contextmanager
-def _threads_of_one_core(device: torch.device) -> Iterator[ThreadPoolExecutor]:
-    """As many threads as torch may use on the CPU, in each of which it uses one: batches beside one another share no
-    operation, at whose end all would wait for the slowest. One for another device.
+def _side_by_side(device: torch.device, longest: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """`map`; on the CPU several batches at once, as many as there are cores and as memory is used for elsewhere.
+
+    longest: samples of the longest clip. Batches beside one another share no operation, at whose end all cores would
+    wait for the slowest.
     """
+    if device.type != "cpu":
+        yield map
+        return
     import torch
 
     threads = torch.get_num_threads()
+    workers = max(1, min(threads, AT_ONCE_ELSEWHERE // max(longest, samples_at_once(device))))
     try:
-        workers = threads if device.type == "cpu" else 1
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
+            yield partial(in_order, pool, ahead=workers)
     finally:
         torch.set_num_threads(threads)  # MKL knows one number for all threads

@@ -96,8 +96,9 @@ def test_values_are_those_of_the_front_end(
         torch.testing.assert_close(torch.from_numpy(np.array(part)), direct, rtol=1e-4, atol=1e-4)
 
 
-def test_values_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
-    store = pack(tmp_path, (150_000,) * 4)  # each a batch of its own
+@pytest.mark.parametrize("length", [150_000, 1_500_000], ids=["side by side", "one after another"])
+def test_values_do_not_depend_on_the_number_of_threads(length: int, tmp_path: Path) -> None:
+    store = pack(tmp_path, (length,) * 3, channels=1)  # each a batch of its own
     made, before = [], torch.get_num_threads()
     try:
         for threads in (1, 3):
