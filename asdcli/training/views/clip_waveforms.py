@@ -129,7 +129,9 @@ class PieceCut:
     def __call__(self, segments: Tensor) -> Tensor:
         """`[batch, offsets]` to `[batch, features, frames]`."""
         at_once = max(1, samples_at_once(segments.device) // segments.shape[1])
-        spectra = torch.cat([self.frontend(part) for part in segments.split(at_once)])
+        parts = [self.frontend(part) for part in segments.split(at_once)]
+        # In the layout of a front end's output, whichever it is: what follows adds up in the order of memory.
+        spectra = torch.cat([part.mT for part in parts]).mT if parts[0].mT.is_contiguous() else torch.cat(parts)
         return spectra[..., self._margin : self._margin + self.frames]
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 import toys
 
+from asdcli.audio.features import samples_at_once
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.recipe.components import Component, build
 from asdcli.training.views.clip_waveforms import ClipWaveforms, PieceCut
@@ -32,3 +33,15 @@ def test_segments_at_every_place_are_cut_from_the_padded_clip(pad_mode: str, mea
         padded = np.pad(clip, (MARGIN, max(0, beyond)), mode="reflect" if pad_mode == "reflect" else "constant")
         begin = anchor + MARGIN + int(cut.offsets[0])
         np.testing.assert_array_equal(one, padded[begin : begin + len(one)])
+
+
+@pytest.mark.parametrize("name", ["stft", "logmel"])
+def test_many_segments_come_out_as_of_one_call_of_the_front_end(name: str) -> None:
+    """In the layout too: a network's last digits depend on it."""
+    frontend = build(FRONTENDS, "front end", Component.model_validate({"name": name, "n_fft": 1024, "hop_length": 512}))
+    cut = PieceCut(frontend, 32, toys.CPU)
+    segments = torch.randn(40, len(cut.offsets), generator=torch.Generator().manual_seed(0))
+    assert segments.numel() > 2 * samples_at_once(toys.CPU)
+    found, whole = cut(segments), frontend(segments)[..., 1:33]  # without what sees beyond
+    assert torch.equal(found, whole)
+    assert found.stride() == whole.stride()
