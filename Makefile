@@ -25,6 +25,9 @@ check: $(STAMP)  ## formatting, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+bench: $(STAMP)  ## one table of figures, each beside its reference, in a few minutes; bench/README.md has more
+	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python bench/all.py
+
 MINUTES ?= 10
 fuzz: $(STAMP)   ## damaged sound, labels and state for MINUTES (10); prints counts and its seed
 	PYTHONPATH=. $(BIN)/python bench/fuzz.py $(MINUTES)

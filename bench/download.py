@@ -62,6 +62,14 @@ def serve(folder: Path) -> str:
 
 
 def main(files: int = 4, megabytes: int = 256, rounds: int = 5, place: str = "") -> None:
+    medians = compared(files, megabytes, rounds, place)
+    for label, median in medians.items():
+        speed = files * megabytes * 1.048576 / median
+        print(f"{label:22} {median:6.2f} s  {speed:6.0f} MB/s  {medians['curl'] / median:5.0%} of curl")
+
+
+def compared(files: int, megabytes: int, rounds: int, place: str = "") -> dict[str, float]:
+    """Median seconds of each way."""
     with tempfile.TemporaryDirectory(dir=place or None) as name:
         source, target = Path(name) / "source", Path(name) / "target"
         source.mkdir()
@@ -102,11 +110,7 @@ def main(files: int = 4, megabytes: int = 256, rounds: int = 5, place: str = "")
                 work()
                 seconds[label].append(time.perf_counter() - began)
                 subprocess.run(["rm", "-r", str(target)], check=True)
-        reference = statistics.median(seconds["curl"])
-        for label, measured in seconds.items():
-            median = statistics.median(measured)
-            speed = files * megabytes * 1.048576 / median
-            print(f"{label:22} {median:6.2f} s  {speed:6.0f} MB/s  {reference / median:5.0%} of curl")
+        return {label: statistics.median(measured) for label, measured in seconds.items()}
 
 
 def write(path: Path, megabytes: int) -> str:

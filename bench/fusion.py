@@ -91,27 +91,36 @@ def make_trials(sections: int, levels: int | None) -> dict[str, list[Trial]]:
     return {f"machine {number}": [trial() for _ in range(sections)] for number in range(MACHINES)}
 
 
-def compare(what: str, trials: dict[str, list[Trial]], points: np.ndarray, sampled: int = 10) -> None:
-    """Time of the whole search, shares and held-out estimate included, and of scikit-learn on a few of its points."""
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        grid = OnGrid(trials, STEPS, harmonic=True, progress=None)
-        held_out(list(trials), grid.best, lambda chosen: score_table(trials, chosen, harmonic=True))
-        times.append(time.perf_counter() - began)
+def compare(what: str, trials: dict[str, list[Trial]], points: np.ndarray) -> None:
+    """Time and memory of the whole search, and time of scikit-learn."""
+    ours, theirs, off = compared(trials, points)
     tracemalloc.start()
     score_table(trials, points, harmonic=True)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
+    count = sum(map(len, trials.values()))
+    print(f"\n{what}: {count} sections x {len(KINDS)} clips")
+    print(f"asd          {ours:8.2f} s, {peak / 2**20:.1f} MiB at most")
+    print(f"scikit-learn {theirs:8.2f} s (from a few points)  {theirs / ours:.0f} x asd, apart {off:.1e}")
+
+
+def compared(
+    trials: dict[str, list[Trial]], points: np.ndarray, runs: int = 3, sampled: int = 10
+) -> tuple[float, float, float]:
+    """Seconds of the whole search, shares and held-out estimate included; of scikit-learn, told from a few of its
+    points; and how far the numbers are apart.
+    """
+    times = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        grid = OnGrid(trials, STEPS, harmonic=True, progress=None)
+        held_out(list(trials), grid.best, lambda chosen: score_table(trials, chosen, harmonic=True))
+        times.append(time.perf_counter() - began)
     rows = np.random.default_rng(1).choice(len(points), sampled, replace=False)
     began = time.perf_counter()
     expected = [with_sklearn(trials, points[row]) for row in rows]
     theirs = (time.perf_counter() - began) / sampled * len(points)
-    off = np.abs(grid.table.official()[rows] - expected).max()
-    count = sum(map(len, trials.values()))
-    print(f"\n{what}: {count} sections x {len(KINDS)} clips")
-    print(f"asd          {min(times):8.2f} s, {peak / 2**20:.1f} MiB at most")
-    print(f"scikit-learn {theirs:8.2f} s (from {sampled} points)  {theirs / min(times):.0f} x asd, apart {off:.1e}")
+    return min(times), theirs, float(np.abs(grid.table.official()[rows] - expected).max())
 
 
 def with_sklearn(trials: dict[str, list[Trial]], point: np.ndarray) -> float:

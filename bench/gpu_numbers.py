@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from training_steps import SAMPLES, timed, view_of_noise
 
-from asdcli.audio.features import BATCH_SAMPLES
+from asdcli.audio.features import samples_at_once
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.detection.bank import Bank, Embeddings, take
 from asdcli.detection.detectors import DETECTORS
@@ -47,7 +47,9 @@ def frontends(setting: Setting) -> list[Item]:
 
 @torch.no_grad()
 def _frontend(name: str, setting: Setting) -> list[Row]:
-    clips = 1 if setting.quick else BATCH_SAMPLES // SAMPLES  # as many as `asd features` transforms at once
+    clips = (
+        1 if setting.quick else samples_at_once(setting.device) // SAMPLES
+    )  # as many as `asd features` transforms at once
     frontend = build(FRONTENDS, "front end", Component(name=name)).eval()
     waves = 0.1 * torch.randn(clips, SAMPLES, generator=generator("bench"))
     cpu, exact = frontend(waves), copy.deepcopy(frontend).double()(waves.double())

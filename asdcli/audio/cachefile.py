@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from asdcli.audio.arrayfile import ArrayFile
 from asdcli.workspace.files import mark_of, read_json, write_atomic
 
 
@@ -27,7 +28,7 @@ def write_note(path: Path, crcs: Sequence[int]) -> None:
     write_atomic(_note(path), json.dumps({"mark": mark_of(path), "crcs": list(crcs)}).encode())
 
 
-def damaged(path: Path, frames: np.ndarray, offsets: np.ndarray) -> bool:
+def damaged(path: Path, frames: ArrayFile, offsets: np.ndarray) -> bool:
     """Whether the bytes of a clip are not those that were written, or nobody can tell.
 
     frames: `[all frames, features]`; offsets: int64 `[clips + 1]` into it.

@@ -11,14 +11,19 @@ import hashlib
 import json
 import logging
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from asdcli.audio.arrayfile import ArrayFile
 from asdcli.audio.cachefile import damaged, write_note
+from asdcli.audio.packing import in_order
 from asdcli.audio.store import Store
 from asdcli.errors import UserError, WorkError
 from asdcli.recipe.components import Component, build, check, code_digest
@@ -30,20 +35,25 @@ if TYPE_CHECKING:
 FORMAT = 2  # of the cache; to be raised when a front end is corrected (2: torchaudio's mel filters)
 log = logging.getLogger("asd")
 
-BATCH_SAMPLES = 1 << 21  # 8 MiB of float32 in, a few times that out: enough for the GPU, not too much for a laptop
+AT_ONCE = {"cpu": 1 << 18}  # samples that a front end transforms at once: its spectra stay in a core's cache
+AT_ONCE_ELSEWHERE = 1 << 21
 
 
 @dataclass(frozen=True)
 class Features:
-    """frames `[all frames, features]` float32 (memory-mapped), offsets `[clips + 1]` into it, a fingerprint."""
+    """frames `[all frames, features]` float32, in a file or in memory; offsets `[clips + 1]` into it; a fingerprint."""
 
-    frames: np.ndarray
+    frames: ArrayFile | np.ndarray
     offsets: np.ndarray
     fingerprint: str
 
     def clip(self, i: int) -> np.ndarray:
-        """The frames of clip i, `[T, features]`, still on disk."""
+        """The frames of clip i, `[T, features]`."""
         return self.frames[self.offsets[i] : self.offsets[i + 1]]
+
+
+def samples_at_once(device: torch.device) -> int:
+    return AT_ONCE.get(device.type, AT_ONCE_ELSEWHERE)
 
 
 def described(frontend: Component) -> dict[str, Any]:
@@ -87,15 +97,15 @@ def cached_features(
         frames = None
     if frames is None:
         _compute(store, module, channel, offsets, path, device, progress)
-        frames = np.memmap(path, np.float32, "r", shape=shape)
+        frames = ArrayFile(path, np.float32, module.n_features)
     return Features(frames, offsets, path.stem)
 
 
-def _open(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+def _open(path: Path, shape: tuple[int, int]) -> ArrayFile | None:
     """None where there is no file with its note, or one of another size."""
     if not path.with_suffix(".json").is_file() or not path.is_file() or path.stat().st_size != shape[0] * shape[1] * 4:
         return None
-    return np.memmap(path, np.float32, "r", shape=shape)
+    return ArrayFile(path, np.float32, shape[1])
 
 
 def _frame_counts(store: Store, module: Any) -> np.ndarray:
@@ -122,16 +132,22 @@ def _compute(
 ) -> None:
     import torch
 
-    row_bytes = module.n_features * 4
+    row_bytes, longest = module.n_features * 4, int(store.lengths.max())
     done, crcs = 0, [0] * len(store)
+
+    def transform(batch: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        indices, waveforms = batch
+        with torch.inference_mode():
+            made = module(torch.from_numpy(waveforms).to(device)).transpose(1, 2)
+            return indices, made.contiguous().cpu().numpy()
+
     try:
         # Plain writes, not a memory map: a full disk is then an error to report and not a SIGBUS.
-        with replacing(path) as temporary, temporary.open("wb") as file, torch.inference_mode():
-            for indices, waveforms in store.batches(channel, BATCH_SAMPLES):
-                features = module(torch.from_numpy(waveforms).to(device)).transpose(1, 2).contiguous().cpu().numpy()
+        with replacing(path) as temporary, temporary.open("wb") as file, _side_by_side(device, longest) as apply:
+            for indices, features in apply(transform, store.batches(channel, samples_at_once(device))):
                 for clip, values in zip(indices, features, strict=True):
                     file.seek(int(offsets[clip]) * row_bytes)
-                    content = values.astype("<f4", copy=False).tobytes()
+                    content = values.astype("<f4", copy=False).data
                     crcs[clip] = zlib.crc32(content)
                     file.write(content)
                 done += len(indices)
@@ -141,3 +157,24 @@ def _compute(
     except OSError as error:
         needed = int(offsets[-1]) * row_bytes >> 20
         raise WorkError(f"Cannot write the features to {path.parent} ({needed} MB): {error.strerror}.") from error
+
+
+@contextmanager
+def _side_by_side(device: torch.device, longest: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """`map`; on the CPU several batches at once, as many as there are cores and as memory is used for elsewhere.
+
+    longest: samples of the longest clip. Batches beside one another share no operation, at whose end all cores would
+    wait for the slowest.
+    """
+    if device.type != "cpu":
+        yield map
+        return
+    import torch
+
+    threads = torch.get_num_threads()
+    workers = max(1, min(threads, AT_ONCE_ELSEWHERE // max(longest, samples_at_once(device))))
+    try:
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
+            yield partial(in_order, pool, ahead=workers)
+    finally:
+        torch.set_num_threads(threads)  # MKL knows one number for all threads

@@ -169,7 +169,7 @@ class _Older:
     def copy(self, path: str) -> _Clip | None:
         """None for a clip whose bytes are not what was written."""
         store, row = self.store, self.rows[path]
-        content = np.array(store.bytes_of(row))
+        content = store.bytes_of(row)
         if crc(content) != store.crcs[row]:
             return None
         about = int(store.lengths[row]), int(store.kinds[row]), str(store.hashes[row]), int(store.crcs[row])
@@ -216,7 +216,7 @@ def _write_samples(
         return copied or _read(raw / path), copied is None
 
     with ThreadPoolExecutor(workers) as pool, open(target, "wb") as file:
-        for clip, is_new in _in_order(pool, work, clips.path.tolist(), ahead=2 * workers):
+        for clip, is_new in in_order(pool, work, clips.path.tolist(), ahead=2 * workers):
             if isinstance(clip, UserError):
                 errors.append(clip)
             else:
@@ -251,7 +251,7 @@ def look_at(raw: Path, clips: ClipTable) -> tuple[list[int], Measures, np.ndarra
     paths = [raw / path for path in clips.path.tolist()]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         seen = [
-            found if isinstance(found, UserError) else found.noted() for found in _in_order(pool, _read, paths, ahead=4)
+            found if isinstance(found, UserError) else found.noted() for found in in_order(pool, _read, paths, ahead=4)
         ]
     good = [(row, found) for row, found in enumerate(seen) if isinstance(found, _Clip)]
     measures = Measures.of([found.measured for _, found in good])
@@ -308,8 +308,8 @@ def _check_channels(clips: ClipTable, packed: Sequence[_Clip]) -> None:
         )
 
 
-def _in_order(pool: ThreadPoolExecutor, work: Callable, items: Iterable, ahead: int) -> Iterator:
-    """Like pool.map, but never more than `ahead` results wait in memory."""
+def in_order(pool: ThreadPoolExecutor, work: Callable, items: Iterable, ahead: int) -> Iterator:
+    """Like pool.map, but items are taken as they are needed, and never more than `ahead` results wait in memory."""
     waiting: deque[Future] = deque()
     for item in items:
         waiting.append(pool.submit(work, item))

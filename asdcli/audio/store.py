@@ -1,4 +1,4 @@
-"""The packed store: the clips of one set and machine in one memory-mapped file, decoded once.
+"""The packed store: the clips of one set and machine in one file, decoded once.
 
 A store is a folder with two files. `samples.bin` holds the clips one after the other, each `[n, channels]` at 16 kHz,
 little-endian int16, or float32 for a clip that 16 bits cannot hold. `index.json` holds the clip table, lengths and
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from asdcli.audio.arrayfile import ArrayFile
 from asdcli.audio.channels import mix
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.oddities import Measures
@@ -53,7 +54,7 @@ class Store:
     notices: tuple[str, ...]  # what is odd about the clips or had to be changed, one sentence each
     sources: np.ndarray  # int64 [clips, 4]: `mark_of` each source file
     moved: bool  # whether the file of samples is not where it was written: only its content can tell
-    _bytes: np.ndarray = field(repr=False)  # memory-mapped uint8
+    _bytes: ArrayFile = field(repr=False)  # uint8
     _checked: np.ndarray = field(repr=False)  # bool [clips]: read and found as written
 
     @classmethod
@@ -139,11 +140,11 @@ class Store:
                     yield indices, scaled(np.stack([self.clip(i) for i in indices]), channel)
 
     def clip(self, i: int) -> np.ndarray:
-        """Clip i as stored, `[n, channels]` int16, or float32 with full scale 1; still on disk."""
+        """Clip i as stored, `[n, channels]` int16, or float32 with full scale 1."""
         return self.bytes_of(i).view(KINDS[self.kinds[i]]).reshape(-1, self.channels)
 
     def bytes_of(self, i: int) -> np.ndarray:
-        """The bytes of clip i, uint8, still on disk."""
+        """The bytes of clip i, uint8."""
         return self._bytes[self._places[i] : self._places[i + 1]]
 
     @cached_property
@@ -157,11 +158,11 @@ def _places(lengths: np.ndarray, kinds: np.ndarray, channels: int) -> np.ndarray
     return np.concatenate([[0], np.cumsum(lengths * sizes * channels, dtype=np.int64)])
 
 
-def _open_samples(path: Path, lengths: np.ndarray, kinds: np.ndarray, channels: int) -> np.ndarray:
-    expected, found = int(_places(lengths, kinds, channels)[-1]), path.stat().st_size
-    if found != expected:
-        raise DamagedStoreError(f"{path} has {found} bytes instead of {expected}.")
-    return np.memmap(path, np.uint8, "r")
+def _open_samples(path: Path, lengths: np.ndarray, kinds: np.ndarray, channels: int) -> ArrayFile:
+    samples, expected = ArrayFile(path, np.uint8), int(_places(lengths, kinds, channels)[-1])
+    if len(samples) != expected:
+        raise DamagedStoreError(f"{path} has {len(samples)} bytes instead of {expected}.")
+    return samples
 
 
 def scaled(samples: np.ndarray, channel: int | str) -> np.ndarray:

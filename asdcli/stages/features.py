@@ -175,16 +175,18 @@ class ClipData:
         int16 as stored when one channel is taken, float32 (full scale 1) for a mix of channels, and for all where one
         clip needs it.
         """
-        channel, parts = self._method.channel, []
-        for number, clip in places(rows, [len(store) for _, _, store in self._stores]):
-            store = self._whole_stores[number]
-            if isinstance(channel, int) and channel < store.channels and not store.kinds[clip]:
-                parts.append(store.clip(clip)[:, channel])
-            else:
-                parts.append(store.waveform(clip, channel))
-        if len({part.dtype for part in parts}) > 1:
-            parts = [part / np.float32(32768) if part.dtype == np.int16 else part for part in parts]
-        return np.concatenate(parts), np.array([len(part) for part in parts])
+        channel = self._method.channel
+        chosen = [
+            (self._whole_stores[n], clip) for n, clip in places(rows, [len(store) for _, _, store in self._stores])
+        ]
+        lengths = np.array([store.lengths[clip] for store, clip in chosen])
+        one = channel if isinstance(channel, int) else None
+        if any(store.kinds[clip] or (one is not None and one >= store.channels) for store, clip in chosen):
+            one = None
+        samples = np.empty(lengths.sum(), np.float32 if one is None else np.int16)
+        for (store, clip), n, end in zip(chosen, lengths.tolist(), np.cumsum(lengths).tolist(), strict=True):
+            samples[end - n : end] = store.waveform(clip, channel) if one is None else store.clip(clip)[:, one]
+        return samples, lengths
 
 
 def run(selection: Selection) -> list[Done]:

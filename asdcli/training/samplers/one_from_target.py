@@ -39,8 +39,7 @@ class OneFromTarget:
             pools = [self.target[c] if c == shifted or not len(self.source[c]) else self.source[c] for c in self.source]
             which = torch.randint(len(pools), (self.batch_size,), generator=generator)
             share = torch.rand(self.batch_size, generator=generator, dtype=torch.float64)
-            batch = torch.stack(
-                [pools[p][int(s * len(pools[p]))] for p, s in zip(which.tolist(), share.tolist(), strict=True)]
-            )
+            sizes = torch.tensor([len(pool) for pool in pools])
+            begins = sizes.cumsum(0) - sizes
             if index >= skip:
-                yield batch
+                yield torch.cat(pools)[begins[which] + (share * sizes[which]).long()]

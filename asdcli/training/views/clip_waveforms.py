@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from asdcli.audio.clips import ClipTable
+from asdcli.audio.features import samples_at_once
 from asdcli.recipe.components import Component
 from asdcli.training.labels import LabelSets
 
@@ -64,6 +65,23 @@ class ClipWaveforms:
             rows: the clips, `[batch]` on the CPU.
             anchors: a sample of each clip, `[batch]` on the CPU.
         """
+        begin = anchors + cut.begin
+        inside = (begin >= 0) & (begin + len(cut.offsets) <= self.lengths[rows])
+        samples = torch.empty(len(rows), len(cut.offsets), device=self._samples.device)
+        for which, way in ((inside, self._within), (~inside, self._beyond)):
+            if len(chosen := which.nonzero().squeeze(1)):
+                samples[chosen.to(samples.device)] = way(rows[chosen], anchors[chosen], cut)
+        return samples
+
+    def _within(self, rows: Tensor, anchors: Tensor, cut: PieceCut) -> Tensor:
+        """Segments that lie within their clips, copied run by run."""
+        starts = self._starts[rows] + anchors + cut.begin
+        runs = self._samples.unfold(0, len(cut.offsets), 1)  # a view: from each sample on
+        samples = _full_scale(runs[starts.to(self._samples.device)])
+        return self._without_mean(samples, rows) if cut.subtract_mean else samples
+
+    def _beyond(self, rows: Tensor, anchors: Tensor, cut: PieceCut) -> Tensor:
+        """Segments of any place, sample by sample."""
         device = self._samples.device
         offset = anchors.to(device)[:, None] + cut.offsets
         last = self.lengths[rows].to(device)[:, None] - 1
@@ -71,9 +89,10 @@ class ClipWaveforms:
             offset = last - (last - offset.abs()).abs()
         inside = (offset >= 0) & (offset <= last)
         samples = self._at(rows, offset)
-        if cut.subtract_mean:
-            samples = samples - self._means[rows.to(device)][:, None]
-        return samples * inside
+        return (self._without_mean(samples, rows) if cut.subtract_mean else samples) * inside
+
+    def _without_mean(self, samples: Tensor, rows: Tensor) -> Tensor:
+        return samples - self._means[rows.to(samples.device)][:, None]
 
     def _at(self, rows: Tensor, offset: Tensor) -> Tensor:
         """Samples so far from the start of each clip, full scale 1, of whatever clip they are: `[batch, offsets]`."""
@@ -101,14 +120,19 @@ class PieceCut:
         self.mirrored = frontend.pad_mode == "reflect"
         window, hop = frontend.window.numel(), frontend.hop_length
         self._margin = -(-window // (2 * hop))
-        self.offsets = torch.arange(-self._margin * hop, (frames + self._margin - 1) * hop, device=device)
+        self.begin = -self._margin * hop  # the first of the offsets
+        self.offsets = torch.arange(self.begin, (frames + self._margin - 1) * hop, device=device)
         self.centre = window // 2  # of the first frame, from its first sample
         self.span = (frames - 1) * hop + window  # from the first sample of the first frame to the last of the last
 
     @torch.no_grad()
     def __call__(self, segments: Tensor) -> Tensor:
         """`[batch, offsets]` to `[batch, features, frames]`."""
-        return self.frontend(segments)[..., self._margin : self._margin + self.frames]
+        at_once = max(1, samples_at_once(segments.device) // segments.shape[1])
+        parts = [self.frontend(part) for part in segments.split(at_once)]
+        # In the layout of a front end's output, whichever it is: what follows adds up in the order of memory.
+        spectra = torch.cat([part.mT for part in parts]).mT if parts[0].mT.is_contiguous() else torch.cat(parts)
+        return spectra[..., self._margin : self._margin + self.frames]
 
 
 def need_centred_frames(frontend: Any) -> None:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from asdcli.audio.clips import places
-from asdcli.audio.features import Features
 from asdcli.training.views.view import Batch, FeatureData, Mix, ViewLabels
 
 
@@ -48,14 +47,18 @@ class FrameWindows:
         if min(frames, hop, self._embed_hop) < 1:
             raise ValueError("frames, hop and embed_hop must be at least 1")
         self.clips = data.clips.select(rows)
-        chosen = _chosen_frames(data.features, rows)
-        lengths = np.array([len(part) for part in chosen])
+        stores = data.features
+        chosen = [(stores[store], clip) for store, clip in places(rows, [len(part.offsets) - 1 for part in stores])]
+        lengths = np.array([part.offsets[clip + 1] - part.offsets[clip] for part, clip in chosen])
         if len(rows) and lengths.min() < frames:
             short = self.clips.path[int(lengths.argmin())]
             raise ValueError(f"{short} has {lengths.min()} frames, fewer than one window of {frames}")
-        self.frames = torch.from_numpy(np.concatenate(chosen)).to(device)
-        self.input_shape = (frames, self.frames.shape[1])
         ends = np.cumsum(lengths)
+        held = np.empty((ends[-1], stores[0].frames.shape[1]), np.float32)
+        for (part, clip), n, end in zip(chosen, lengths.tolist(), ends.tolist(), strict=True):
+            held[end - n : end] = part.clip(clip)
+        self.frames = torch.from_numpy(held).to(device)
+        self.input_shape = (frames, held.shape[1])
         self._bounds = [(end - n, end - frames + 1) for n, end in zip(lengths.tolist(), ends.tolist(), strict=True)]
         starts = [np.arange(first, end, hop) for first, end in self._bounds]
         self.clip = torch.from_numpy(np.repeat(np.arange(len(starts)), [len(s) for s in starts]))
@@ -80,9 +83,3 @@ class FrameWindows:
 
     def _gather(self, starts: Tensor) -> Tensor:
         return self.frames[starts[:, None] + self._window]
-
-
-def _chosen_frames(features: list[Features], rows: np.ndarray) -> list[np.ndarray]:
-    """The frames `[T, F]` of each chosen clip, in order, still on disk."""
-    sizes = [len(part.offsets) - 1 for part in features]
-    return [features[store].clip(number) for store, number in places(rows, sizes)]
