@@ -93,7 +93,7 @@ def test_killed_at_random_moments(server: Server, start: Callable[..., subproces
     assert_whole_parts(folder, tree)
     server.bytes_per_second = 60_000
     rng = random.Random(3)
-    for _ in range(9):
+    for _ in range(5):
         enough = server.sent + rng.uniform(0, 40_000)
         process = start(*command)
         until(lambda enough=enough: server.sent >= enough, process)

@@ -105,6 +105,10 @@ def predictor_of(selection: Selection) -> Predictor:
     if len(selection.machines) > 1:
         raise UserError(f"Of which machine are these sounds? There are {', '.join(selection.machines)}.", "--machine")
     (machine,) = selection.machines
+    if others := selection.members[1:]:
+        selection.ui.say(
+            f"Member: {member} (the first; --member takes {' or '.join(others)}; fusions are not predicted)"
+        )
     run = run_of(selection, member, machine)
     if not Made(run.folder).is_fresh(run.made_from):
         profile = "" if selection.profile == "full" else f" --profile {selection.profile}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,21 @@ def test_without_a_finished_run_it_says_how_to_train(root: Path) -> None:
     assert caught.value.hint == "asd train --recipe baseline_ae --profile smoke --data demo --machine SynBearing"
     with pytest.raises(UserError, match="Of which machine"):
         predict.predictor_of(chosen(root, machines=None))
+
+
+def test_of_several_members_the_first_predicts_and_it_is_said(root: Path) -> None:
+    said: list[str] = []
+
+    class Listening(Ui):
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    selection = replace(trained(root, recipe="everyday", profile="untrained"), ui=Listening())
+    predict.predictor_of(selection)
+    assert "Member: spectrum (the first; --member takes levels; fusions are not predicted)" in said
+    said.clear()
+    predict.predictor_of(replace(selection, members=("levels",)))
+    assert not [line for line in said if line.startswith("Member:")]
 
 
 def test_the_folder_of_a_run_is_enough_wherever_it_lies(root: Path, tmp_path: Path) -> None:
