@@ -15,7 +15,7 @@ from asdcli.cli.console import Output
 from asdcli.errors import UserError
 
 if TYPE_CHECKING:
-    from asdcli.stages.predicting.predict import Failed, Heard, Prediction
+    from asdcli.stages.predicting.predict import Failed, Heard, Listener, Options, Prediction
     from asdcli.stages.predicting.predictors import Predictor
 
 ALARM = 3
@@ -49,6 +49,9 @@ def predict(
     machine: options.OneMachine = None,
     member: options.OneMember = None,
     detector: Detector = None,
+    system: Annotated[
+        str | None, typer.Option(help="A fusion that the recipe names, such as all of everyday.", show_default=False)
+    ] = None,
     section: Section = None,
     run: Run = None,
     window: Annotated[
@@ -75,27 +78,51 @@ def predict(
 
     output: Output = context.obj
     files = sound_files(places)
-    predictor = predictor_for(
-        output, run, recipe=recipe, data=data, machine=machine, member=member, seed=seed, device=device, profile=profile
-    )
+    asked: dict[str, Any] = {
+        "recipe": recipe,
+        "data": data,
+        "machine": machine,
+        "seed": seed,
+        "device": device,
+        "profile": profile,
+    }
     chosen = stage.Options(detector, section, window, hop, aggregate.value)
-    listener = stage.Listener(predictor, torch_device(device), chosen)
-    about = predictor.about
-    system = f"{about.recipe} {about.member}/{listener.detector}"
+    if system is None:
+        predictor = predictor_for(output, run, member=member, **asked)
+        listener = stage.Listener(predictor, torch_device(device), chosen)
+        name = f"{predictor.about.recipe} {predictor.about.member}/{listener.detector}"
+    else:
+        listener = _fused(
+            output, system, device, chosen, asked, {"--run": run, "--member": member, "--detector": detector}
+        )
+        name = f"{listener.about.recipe} {system}"
+    machine = listener.about.machine
     found = list(stage.run(output.ui, listener, files))
     heard = [one for one in found if isinstance(one, stage.Prediction)]
     failed = [one for one in found if isinstance(one, stage.Failed)]
     if csv_file is not None:
         _write_csv(csv_file, heard, by_window)
-    if not output.json(_document(system, about.machine, heard, failed, by_window)):
+    if not output.json(_document(name, machine, heard, failed, by_window)):
         if heard:
-            _draw(output, f"{about.machine} by {system}", heard, by_window)
+            _draw(output, f"{machine} by {name}", heard, by_window)
         for one in failed:
             output.ui.warn(f"{one.error} {one.error.hint}".strip())
     if any(one.alarm for one in heard):
         raise typer.Exit(ALARM)
     if failed:
         raise UserError(f"{len(failed)} of {len(found)} files could not be scored.", str(failed[0].error))
+
+
+def _fused(
+    output: Output, system: str, device: str, chosen: Options, asked: dict[str, Any], others: dict[str, Any]
+) -> Listener:
+    from asdcli.stages.predicting.fused import fused_listener
+
+    for name, value in others.items():
+        if value is not None:
+            raise UserError(f"--system is a fusion of several members, and {name} names one.", "Leave one of them out.")
+    selection = options.selection_of_one(output, member=None, **asked)
+    return fused_listener(selection, system, torch_device(device), chosen)
 
 
 def predictor_for(output: Output, run: Path | None, *, machine: str | None, **chosen: Any) -> Predictor:

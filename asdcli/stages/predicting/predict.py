@@ -16,10 +16,10 @@ from asdcli.audio.windows import Window, windows
 from asdcli.detection.conformal import Calibration
 from asdcli.detection.why import Reason
 from asdcli.errors import AsdError, UserError, unknown
-from asdcli.recipe.components import build, lookup
+from asdcli.recipe.components import Component, build, lookup
 from asdcli.stages.predicting import predictors
 from asdcli.stages.predicting.network import Network
-from asdcli.stages.predicting.predictors import Predictor, section_of
+from asdcli.stages.predicting.predictors import About, Predictor, section_of
 from asdcli.stages.predicting.set_thresholds import SetThreshold, read_set
 from asdcli.stages.runs import run_of
 from asdcli.stages.selection import Selection
@@ -106,9 +106,7 @@ def predictor_of(selection: Selection) -> Predictor:
         raise UserError(f"Of which machine are these sounds? There are {', '.join(selection.machines)}.", "--machine")
     (machine,) = selection.machines
     if others := selection.members[1:]:
-        selection.ui.say(
-            f"Member: {member} (the first; --member takes {' or '.join(others)}; fusions are not predicted)"
-        )
+        selection.ui.say(f"Member: {member} (the first; --member takes {' or '.join(others)}, --system a fusion)")
     run = run_of(selection, member, machine)
     if not Made(run.folder).is_fresh(run.made_from):
         profile = "" if selection.profile == "full" else f" --profile {selection.profile}"
@@ -222,6 +220,20 @@ class Listener:
             return [None] * len(scores)
         found: list[float | None] = calibration.p_values(scores).tolist()
         return found
+
+    def own(self, section: str) -> np.ndarray:
+        """Scores of the bank's clips of a section, each left out of its bank."""
+        return np.array(self._predictor.about.systems[self.detector]["sections"][section]["scores"])
+
+    @property
+    def about(self) -> About:
+        """Of the predictor."""
+        return self._predictor.about
+
+    @property
+    def rule(self) -> Component:
+        """The recipe's, for thresholds."""
+        return self._predictor.method.threshold
 
     def threshold(self, section: str) -> float:
         """The one that was set, or the recipe's."""
