@@ -71,9 +71,12 @@ MAKERS: dict[str, Callable] = {
     "ten neighbours": partial(DETECTORS["knn"], neighbours=10, metric="euclidean"),
     "mahalanobis shrunk": partial(DETECTORS["mahalanobis"], covariance="ledoit_wolf"),
 }
+LONG = ("lof", "selective_mahalanobis", "band_mahalanobis")  # half of the time of all
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in MAKERS]
+)
 @pytest.mark.parametrize("ties", [False, True], ids=["", "ties"])
 def test_leave_one_out_scores_keep_the_promise(name: str, ties: bool) -> None:
     """New normal clips above the threshold, over many banks: no more than promised, but for chance (4 sigma)."""

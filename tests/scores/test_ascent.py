@@ -83,7 +83,9 @@ def test_thirty_systems(steps: int) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("norm", ["none", "test", "test-rank"])
+@pytest.mark.parametrize(
+    "norm", [pytest.param("none", marks=pytest.mark.slow), "test", pytest.param("test-rank", marks=pytest.mark.slow)]
+)
 def test_on_six_real_systems_it_reaches_the_grid(real_dir: Path, tmp_path: Path, norm: Norm) -> None:
     """The development set of 2022; the ascent may pass between the points of the grid and be better."""
     paths = sorted((real_dir / "scores_dcase2022_dev").iterdir())

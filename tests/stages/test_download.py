@@ -29,6 +29,10 @@ QUICK = Patience(
 )
 EAGER = replace(QUICK, stall=0.4, tries=10**9, tries_at_first=10**9)  # on a busy machine the honest line may stall too
 EDITIONS = [name for name in edition_names() if name != "demo"]
+FORMS = ("dcase2020", "dcase2021", "dcase2026")  # whose trees have the forms of all
+EVERY_FORM = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in FORMS else pytest.mark.slow) for name in EDITIONS]
+)
 PARTS = ("dev", "train", "eval")
 
 
@@ -76,7 +80,7 @@ def fan_zip(server: Server) -> str:
 # --- every edition --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", EDITIONS)
+@EVERY_FORM
 def test_every_edition(server: Server, job: Callable[..., Job], name: str) -> None:
     """All records and zips of an edition: the right requests, and the official tree."""
     edition = load_edition(name)
@@ -105,14 +109,7 @@ def without_md5(edition: Edition) -> Edition:
     return replace(edition, downloads={part: replace(a, md5={}) for part, a in edition.downloads.items()})
 
 
-# The trees of the others have the forms of these three.
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=() if name in ("dcase2020", "dcase2021", "dcase2026") else pytest.mark.slow)
-        for name in EDITIONS
-    ],
-)
+@EVERY_FORM
 def test_verify(server: Server, job: Callable[..., Job], name: str) -> None:
     """A full tree is complete; a missing clip, table or machine is named."""
     edition = load_edition(name)

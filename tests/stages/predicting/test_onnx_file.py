@@ -117,7 +117,7 @@ def compare(path: Path, selection: Selection, clips: list[Path]) -> None:
     ("recipe", "member", "detector"),
     [
         ("baseline_ae", "ae", "mahalanobis"),
-        ("mobileanonet", "both", "knn"),
+        pytest.param("mobileanonet", "both", "knn", marks=pytest.mark.slow),
         pytest.param("mobileanonet", "both", LOOP, marks=pytest.mark.slow),
         ("arcface_ensemble", "mobilefacenet_512", "cosine"),
     ],
