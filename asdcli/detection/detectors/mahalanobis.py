@@ -132,7 +132,7 @@ class Mahalanobis:
         `_shrink`). What is shrunk is diagonal in the axes of S but for v v^T, which the formula of Sherman and Morrison
         takes care of.
         It divides by what a clip leaves of its direction. With `ridge` and fewer clips than dimensions that is next to
-        nothing, and rounding costs some digits; five are right where embeddings deviate by 100, two at 1000.
+        nothing, and rounding costs some digits: five are right where embeddings deviate by 100, two at 1000.
         """
         n, r = len(self._centred), len(self._centred) - 1
         centred, variances = self._centred @ self._axes, self._variances

@@ -37,6 +37,7 @@ class FusedListener(Listener):
         self.detector, self._parts, self._rule = name, parts, rule
         self._predictor, self._options = first._predictor, first._options
         self.length, self.hop = first.length, first.hop
+        self._thresholds: dict[str, float] = {}
 
     def scores(self, samples: list[np.ndarray], section: str) -> np.ndarray:
         return self._fused([one.scores(samples, section) for one, _ in self._parts], section)
@@ -48,11 +49,13 @@ class FusedListener(Listener):
     def threshold(self, section: str) -> float:
         from asdcli.detection.thresholds import THRESHOLDS
 
-        return float(build(THRESHOLDS, "threshold", self._rule, self.own(section)))
+        if section not in self._thresholds:
+            self._thresholds[section] = float(build(THRESHOLDS, "threshold", self._rule, self.own(section)))
+        return self._thresholds[section]
 
     def calibration(self, section: str) -> Calibration | None:
         banks = [one._predictor.calibration(one.detector, section) for one, _ in self._parts]
-        return None if None in banks else Calibration(self.own(section))
+        return None if any(bank is None for bank in banks) else Calibration(self.own(section))
 
     def _fused(self, scores: list[np.ndarray], section: str) -> np.ndarray:
         listeners, shares = zip(*self._parts, strict=True)

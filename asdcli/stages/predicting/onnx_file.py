@@ -193,13 +193,12 @@ def _differences(
     """
     from asdcli.stages.predicting.onnx_graph import SCORE
 
-    own = np.array(predictor.about.systems[listener.detector]["sections"][section]["scores"])
-    scores, embeddings = [], []
+    deviation, scores, embeddings = listener.own(section).std(), [], []
     for samples in sounds:
         named = listener.network.embed([samples], section)
         score = float(listener.fitted(section).score(named)[0])
         found = graph.run(scaled(samples, predictor.method.channel))
-        scores.append(abs(found[SCORE][0] - score) / max(abs(score), own.std(), TINY))
+        scores.append(abs(found[SCORE][0] - score) / max(abs(score), deviation, TINY))
         for name, values in named.items():
             embeddings.append(np.abs(found[name] - values).max() / max(np.abs(values).max(), TINY))
     return float(np.max(scores)), float(np.max(embeddings))

@@ -106,7 +106,9 @@ def predictor_of(selection: Selection) -> Predictor:
         raise UserError(f"Of which machine are these sounds? There are {', '.join(selection.machines)}.", "--machine")
     (machine,) = selection.machines
     if others := selection.members[1:]:
-        selection.ui.say(f"Member: {member} (the first; --member takes {' or '.join(others)}, --system a fusion)")
+        selection.ui.say(
+            f"Member: {member} (the first; --member takes {' or '.join(others)}, asd predict --system a fusion)"
+        )
     run = run_of(selection, member, machine)
     if not Made(run.folder).is_fresh(run.made_from):
         profile = "" if selection.profile == "full" else f" --profile {selection.profile}"
@@ -223,7 +225,7 @@ class Listener:
 
     def own(self, section: str) -> np.ndarray:
         """Scores of the bank's clips of a section, each left out of its bank."""
-        return np.array(self._predictor.about.systems[self.detector]["sections"][section]["scores"])
+        return self._predictor.own(self.detector, section)
 
     @property
     def about(self) -> About:

@@ -115,11 +115,13 @@ class Predictor:
             self.method, self.method.detectors[detector], bank, np.ones(len(clips), bool), section
         ).detector
 
+    def own(self, detector: str, section: str) -> np.ndarray:
+        """Scores of the bank's clips of a section, each left out of its bank."""
+        return np.array(self.about.systems[detector]["sections"][section]["scores"])
+
     def calibration(self, detector: str, section: str) -> Calibration | None:
         """The scores of the bank's own clips; None where the network has learnt from them."""
-        if learns(self.method):
-            return None
-        return Calibration(np.array(self.about.systems[detector]["sections"][section]["scores"]))
+        return None if learns(self.method) else Calibration(self.own(detector, section))
 
     @cached_property
     def normal(self) -> NormalSound:

@@ -169,7 +169,7 @@ def test_of_several_members_the_first_predicts_and_it_is_said(root: Path) -> Non
 
     selection = replace(trained(root, recipe="everyday", profile="untrained"), ui=Listening())
     predict.predictor_of(selection)
-    assert "Member: spectrum (the first; --member takes levels, --system a fusion)" in said
+    assert "Member: spectrum (the first; --member takes levels, asd predict --system a fusion)" in said
     said.clear()
     predict.predictor_of(replace(selection, members=("levels",)))
     assert not [line for line in said if line.startswith("Member:")]
