@@ -23,7 +23,7 @@ import numpy as np
 
 from asdcli.audio.arrayfile import ArrayFile
 from asdcli.audio.cachefile import damaged, write_note
-from asdcli.audio.packing import in_order
+from asdcli.audio.inorder import in_order
 from asdcli.audio.store import Store
 from asdcli.errors import UserError, WorkError
 from asdcli.recipe.components import Component, build, check, code_digest

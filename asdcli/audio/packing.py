@@ -7,9 +7,9 @@ import json
 import logging
 import os
 import shutil
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from asdcli.audio.clips import ClipTable
+from asdcli.audio.inorder import in_order
 from asdcli.audio.oddities import Measures, measure, odd_clips
 from asdcli.audio.store import (
     FORMAT,
@@ -306,17 +307,6 @@ def _check_channels(clips: ClipTable, packed: Sequence[_Clip]) -> None:
             f"{clips.path[channels.index(odd)]}.",
             "The clips of one machine need the same number of channels.",
         )
-
-
-def in_order(pool: ThreadPoolExecutor, work: Callable, items: Iterable, ahead: int) -> Iterator:
-    """Like pool.map, but items are taken as they are needed, and never more than `ahead` results wait in memory."""
-    waiting: deque[Future] = deque()
-    for item in items:
-        waiting.append(pool.submit(work, item))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _write_error(error: OSError, out: Path, packed: Sequence[_Clip], clips: int) -> WorkError:
