@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from asdcli.audio.clips import ClipTable
+from asdcli.audio.endtoend import in_memory
 from asdcli.audio.features import Features
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.recipe.components import build
@@ -57,6 +58,8 @@ class Noise:
         frames = frontend.frames(SAMPLES)
         values = np.random.default_rng(0).standard_normal((clips * frames, frontend.n_features), dtype=np.float32)
         return [Features(values, np.arange(clips + 1) * frames, "")]
+
+    together = staticmethod(in_memory)
 
     def waveforms(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         samples = np.random.default_rng(0).integers(-3000, 3000, len(rows) * SAMPLES, dtype=np.int16)

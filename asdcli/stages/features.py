@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from asdcli.audio.cachefile import is_as_written
 from asdcli.audio.clips import ClipTable, concat, places, scan_clips
+from asdcli.audio.endtoend import in_file, in_memory
 from asdcli.audio.features import Features, cache_file, cached_features
 from asdcli.audio.oddities import comparable, same_samples
 from asdcli.audio.packing import build_store, whole_store
@@ -20,6 +24,9 @@ from asdcli.recipe.schema import Method
 from asdcli.stages.selection import Done, Selection
 from asdcli.training.labels import CLASS, LabelSets, label_sets
 from asdcli.ui import Progress, Ui
+from asdcli.workspace.memory import free_bytes
+
+SHARE = 0.5  # of the memory that is left: the rest is for networks
 
 
 @dataclass(frozen=True)
@@ -183,10 +190,19 @@ class ClipData:
         one = channel if isinstance(channel, int) else None
         if any(store.kinds[clip] or (one is not None and one >= store.channels) for store, clip in chosen):
             one = None
-        samples = np.empty(lengths.sum(), np.float32 if one is None else np.int16)
-        for (store, clip), n, end in zip(chosen, lengths.tolist(), np.cumsum(lengths).tolist(), strict=True):
-            samples[end - n : end] = store.waveform(clip, channel) if one is None else store.clip(clip)[:, one]
-        return samples, lengths
+        clips = (store.waveform(clip, channel) if one is None else store.clip(clip)[:, one] for store, clip in chosen)
+        return self.together(clips, (int(lengths.sum()),), np.float32 if one is None else np.int16), lengths
+
+    def together(self, parts: Iterable[np.ndarray], shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
+        """The parts end to end as one array: in memory, or where that is too little in a file that is mapped."""
+        size, free = math.prod(shape) * np.dtype(dtype).itemsize, free_bytes()
+        if free is None or size <= SHARE * free:
+            return in_memory(parts, shape, dtype)
+        self._selection.ui.say(
+            f"The data to train on, {size / 1e9:.1f} GB, are read from a file as they are needed: "
+            f"of memory {free / 1e9:.1f} GB are left"
+        )
+        return in_file(parts, shape, dtype, self._selection.workspace.root / "store")
 
 
 def run(selection: Selection) -> list[Done]:

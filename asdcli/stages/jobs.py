@@ -25,6 +25,7 @@ from asdcli.stages import features, train
 from asdcli.stages.runs import Run, find_runs
 from asdcli.stages.selection import Done, Selection, select
 from asdcli.ui import Progress, Ui
+from asdcli.workspace.memory import free_bytes
 from asdcli.workspace.places import Workspace
 
 THREADS = 1  # of each training on the CPU
@@ -105,24 +106,8 @@ def _jobs(selections: Sequence[Selection]) -> tuple[list[Job], list[Done]]:
 def _cpus() -> int:
     """Trainings that cores and memory have room for."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    free = _free_bytes()
+    free = free_bytes()
     return max(1, cores // THREADS if free is None else min(cores // THREADS, free // MEMORY_BYTES))
-
-
-def _free_bytes() -> int | None:
-    """Memory that is free, here and in the container; None where nothing tells."""
-    found = []
-    for path, name in (("/proc/meminfo", "MemAvailable:"), ("/sys/fs/cgroup/memory.max", "")):
-        try:
-            lines = Path(path).read_text().splitlines()
-        except OSError:
-            continue
-        for words in (line.split() for line in lines):
-            if name and words[0] == name:
-                found.append(int(words[1]) << 10)
-            elif not name and words[0].isdigit():
-                found.append(int(words[0]))
-    return min(found, default=None)
 
 
 # --- the process that waits -------------------------------------------------------------------------------------------

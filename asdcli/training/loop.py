@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -18,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asdcli.audio.inorder import in_order
 from asdcli.errors import UserError, WorkError
 from asdcli.nn.optimizers import OPTIMIZERS
 from asdcli.nn.schedules import SCHEDULES
@@ -107,8 +109,8 @@ class PhaseLoop:
         train_mode(self.task)
         sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in self.at.sums.items()}
         order = self.sampler.epoch(generator(self.seed, self.name, "epoch", self.at.epoch), skip=self.at.batch)
-        for examples in order:
-            for name, pair in self._step(examples).items():
+        for examples, batch in self._batches(order):
+            for name, pair in self._step(examples, batch).items():
                 sums[name] = sums[name].to(pair.device) + pair if name in sums else pair
             self.at.step, self.at.batch, self.at.seen = (
                 self.at.step + 1,
@@ -125,14 +127,33 @@ class PhaseLoop:
         totals = {name: pair.tolist() for name, pair in sums.items()}  # waits for the GPU, which lags behind the clock
         self._end_epoch(totals, time.monotonic() - began, self.at.seen - seen_before, progress)
 
-    def _step(self, examples: Tensor) -> dict[str, Tensor]:
+    def _batches(self, order: Iterable[Tensor]) -> Iterator[tuple[Tensor, Batch]]:
+        """Examples and what is made of them, step by step with the layers' own generator seeded. Of data that are
+        streamed a batch is made while the one before is trained on.
+        """
+
+        def made(numbered: tuple[int, Tensor]) -> tuple[Tensor, Batch]:
+            step, examples = numbered
+            draw = generator(self.seed, self.name, "batch", step)
+            return examples, self.make_batch(examples, draw, self.training)
+
+        numbered = enumerate(order, self.at.step)
+        if getattr(self.view, "streamed", False):
+            with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)) as pool:
+                for examples, batch in in_order(pool, made, numbered, ahead=1):
+                    seed_layers(self.device, self.seed, self.name, "step", self.at.step)
+                    yield examples, batch
+        else:
+            for one in numbered:
+                seed_layers(self.device, self.seed, self.name, "step", self.at.step)
+                yield made(one)
+
+    def _step(self, examples: Tensor, batch: Batch) -> dict[str, Tensor]:
         """One batch forward and backward, and an update when enough batches have gathered.
 
         What is logged of it: sum and count by name, `[2]` float64.
         """
         phase = self.phase
-        seed_layers(self.device, self.seed, self.name, "step", self.at.step)
-        batch = self.make_batch(examples, generator(self.seed, self.name, "batch", self.at.step), self.training)
         try:
             losses = self._forward(batch, self.at.step)
         except ValueError as error:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from asdcli.audio.clips import ClipTable
+from asdcli.audio.endtoend import in_memory
 from asdcli.audio.features import Features
 from asdcli.audio.frontends import FRONTENDS
 from asdcli.audio.store import scaled
@@ -34,6 +35,8 @@ class Sounds:
         self.clips, self.labels, self.frontend, self.seed = clips, labels, method.frontend, 0
         self._waves = [scaled(one, method.channel) for one in samples]
         self._device = device
+
+    together = staticmethod(in_memory)
 
     def waveforms(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Samples of the chosen sounds end to end, full scale 1, and the length of each."""

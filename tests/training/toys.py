@@ -13,6 +13,7 @@ from helpers import none_published
 from torch import Tensor, nn
 
 from asdcli.audio.clips import ClipTable
+from asdcli.audio.endtoend import in_memory
 from asdcli.audio.features import Features
 from asdcli.recipe.components import Component
 from asdcli.recipe.schema import Method, Phase
@@ -42,6 +43,7 @@ class Clips:
     clips: ClipTable
     features: list[Features]
     seed: int = 0
+    together = staticmethod(in_memory)
 
     @property
     def labels(self) -> LabelSets:

@@ -1,4 +1,4 @@
-"""Clips as samples on the device, and spectrograms of nothing but the piece that is wanted."""
+"""Clips as samples, on the device if they fit there, and spectrograms of nothing but the piece that is wanted."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from asdcli.audio.clips import ClipTable
 from asdcli.audio.features import samples_at_once
 from asdcli.recipe.components import Component
+from asdcli.training.holding import Held
 from asdcli.training.labels import LabelSets
 
 
@@ -30,32 +31,33 @@ class WaveformData(Protocol):
 
 
 class ClipWaveforms:
-    """The chosen clips, end to end on the device, int16 where they are stored so.
+    """The chosen clips, end to end in one place, int16 where they are stored so; what is cut from them, on the device.
 
     Args:
         data: the clips and their stores.
         rows: rows of the clip table to use; the methods count within these.
-        device: where the samples lie.
+        device: where samples are wanted.
     """
 
     def __init__(self, data: WaveformData, rows: np.ndarray, device: torch.device) -> None:
         samples, lengths = data.waveforms(rows)
         self.lengths = torch.from_numpy(lengths)  # in samples, `[clips]` on the CPU
-        self._samples = torch.from_numpy(samples).to(device)
+        self._held = Held(samples, device)
+        self._samples, self.streamed, self.place = self._held.values, self._held.streamed, self._held.place
         self._starts = torch.cumsum(self.lengths, 0) - self.lengths
 
     def whole(self, row: int) -> Tensor:
         """All samples of one clip, full scale 1: `[1, samples]`."""
-        begin, length = int(self._starts[row]), int(self.lengths[row])
-        return _full_scale(self._samples[begin : begin + length])[None]
+        return self._held.onto_device(self._whole(row))[None]
 
     def beginnings(self, rows: Tensor, samples: int) -> Tensor:
         """The first so many samples of some clips, full scale 1; zeros beyond their ends: `[batch, samples]`.
 
         rows: the clips, `[batch]` on the CPU.
         """
-        offset = torch.arange(samples, device=self._samples.device)
-        return self._at(rows, offset) * (offset < self.lengths[rows].to(offset.device)[:, None])
+        offset = torch.arange(samples, device=self.place)
+        inside = offset < self.lengths[rows].to(self.place)[:, None]
+        return self._held.onto_device(self._at(rows, offset) * inside)
 
     def segments(self, rows: Tensor, anchors: Tensor, cut: PieceCut) -> Tensor:
         """What a cut needs around one anchor in each clip, as a front end has it of the whole clip: `[batch, offsets]`.
@@ -67,24 +69,23 @@ class ClipWaveforms:
         """
         begin = anchors + cut.begin
         inside = (begin >= 0) & (begin + len(cut.offsets) <= self.lengths[rows])
-        samples = torch.empty(len(rows), len(cut.offsets), device=self._samples.device)
+        samples = torch.empty(len(rows), len(cut.offsets), device=self.place)
         for which, way in ((inside, self._within), (~inside, self._beyond)):
             if len(chosen := which.nonzero().squeeze(1)):
-                samples[chosen.to(samples.device)] = way(rows[chosen], anchors[chosen], cut)
-        return samples
+                samples[chosen.to(self.place)] = way(rows[chosen], anchors[chosen], cut)
+        return self._held.onto_device(samples)
 
     def _within(self, rows: Tensor, anchors: Tensor, cut: PieceCut) -> Tensor:
         """Segments that lie within their clips, copied run by run."""
         starts = self._starts[rows] + anchors + cut.begin
         runs = self._samples.unfold(0, len(cut.offsets), 1)  # a view: from each sample on
-        samples = _full_scale(runs[starts.to(self._samples.device)])
+        samples = _full_scale(runs[starts.to(self.place)])
         return self._without_mean(samples, rows) if cut.subtract_mean else samples
 
     def _beyond(self, rows: Tensor, anchors: Tensor, cut: PieceCut) -> Tensor:
         """Segments of any place, sample by sample."""
-        device = self._samples.device
-        offset = anchors.to(device)[:, None] + cut.offsets
-        last = self.lengths[rows].to(device)[:, None] - 1
+        offset = anchors.to(self.place)[:, None] + cut.offsets
+        last = self.lengths[rows].to(self.place)[:, None] - 1
         if cut.mirrored:
             offset = last - (last - offset.abs()).abs()
         inside = (offset >= 0) & (offset <= last)
@@ -92,17 +93,21 @@ class ClipWaveforms:
         return (self._without_mean(samples, rows) if cut.subtract_mean else samples) * inside
 
     def _without_mean(self, samples: Tensor, rows: Tensor) -> Tensor:
-        return samples - self._means[rows.to(samples.device)][:, None]
+        return samples - self._means[rows.to(self.place)][:, None]
 
     def _at(self, rows: Tensor, offset: Tensor) -> Tensor:
         """Samples so far from the start of each clip, full scale 1, of whatever clip they are: `[batch, offsets]`."""
-        index = (self._starts[rows].to(offset.device)[:, None] + offset).clamp(0, len(self._samples) - 1)
+        index = (self._starts[rows].to(self.place)[:, None] + offset).clamp(0, len(self._samples) - 1)
         return _full_scale(self._samples[index])
 
     @cached_property
     def _means(self) -> Tensor:
         """Mean of each clip, full scale 1, `[clips]`."""
-        return torch.stack([self.whole(row).mean() for row in range(len(self.lengths))])
+        return torch.stack([self._whole(row).mean() for row in range(len(self.lengths))])
+
+    def _whole(self, row: int) -> Tensor:
+        begin = int(self._starts[row])
+        return _full_scale(self._samples[begin : begin + int(self.lengths[row])])
 
 
 class PieceCut:
@@ -112,7 +117,7 @@ class PieceCut:
     front end makes of them also frames that see beyond the cut; calling this leaves them out.
     """
 
-    def __init__(self, frontend: Any, frames: int, device: torch.device) -> None:
+    def __init__(self, frontend: Any, frames: int, place: torch.device) -> None:
         need_centred_frames(frontend)
         self.frontend, self.frames = copy.copy(frontend), frames
         self.subtract_mean = getattr(frontend, "subtract_mean", False)
@@ -121,7 +126,7 @@ class PieceCut:
         window, hop = frontend.window.numel(), frontend.hop_length
         self._margin = -(-window // (2 * hop))
         self.begin = -self._margin * hop  # the first of the offsets
-        self.offsets = torch.arange(self.begin, (frames + self._margin - 1) * hop, device=device)
+        self.offsets = torch.arange(self.begin, (frames + self._margin - 1) * hop, device=place)
         self.centre = window // 2  # of the first frame, from its first sample
         self.span = (frames - 1) * hop + window  # from the first sample of the first frame to the last of the last
 

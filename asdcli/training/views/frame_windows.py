@@ -9,19 +9,20 @@ import torch
 from torch import Tensor
 
 from asdcli.audio.clips import places
+from asdcli.training.holding import Held
 from asdcli.training.views.view import Batch, FeatureData, Mix, ViewLabels
 
 
 class FrameWindows:
     """Windows of `frames` consecutive feature frames, `hop` frames apart: `[batch, frames, features]`.
 
-    The frames of all chosen clips stay on the device once, float32; a batch gathers its windows from them, so
-    overlapping windows cost no memory.
+    The frames of all chosen clips lie in one place once, float32, on the device if they fit there; a batch gathers its
+    windows from them, so overlapping windows cost no memory.
 
     Args:
         data: the clips and their features.
         rows: rows of the clip table to use.
-        device: where the frames lie.
+        device: where windows are wanted.
         frames: window length in frames (5 in the auto-encoder baselines of DCASE).
         hop: frames between the starts of two windows.
         embed_hop: the same for a clip that is embedded; `hop` where it is not given.
@@ -54,16 +55,16 @@ class FrameWindows:
             short = self.clips.path[int(lengths.argmin())]
             raise ValueError(f"{short} has {lengths.min()} frames, fewer than one window of {frames}")
         ends = np.cumsum(lengths)
-        held = np.empty((ends[-1], stores[0].frames.shape[1]), np.float32)
-        for (part, clip), n, end in zip(chosen, lengths.tolist(), ends.tolist(), strict=True):
-            held[end - n : end] = part.clip(clip)
-        self.frames = torch.from_numpy(held).to(device)
-        self.input_shape = (frames, held.shape[1])
+        n_features = stores[0].frames.shape[1]
+        together = data.together((part.clip(clip) for part, clip in chosen), (int(ends[-1]), n_features), np.float32)
+        self._held = Held(together, device)
+        self.frames, self.streamed = self._held.values, self._held.streamed
+        self.input_shape = (frames, n_features)
         self._bounds = [(end - n, end - frames + 1) for n, end in zip(lengths.tolist(), ends.tolist(), strict=True)]
         starts = [np.arange(first, end, hop) for first, end in self._bounds]
         self.clip = torch.from_numpy(np.repeat(np.arange(len(starts)), [len(s) for s in starts]))
-        self._starts = torch.from_numpy(np.concatenate(starts)).to(device)
-        self._window = torch.arange(frames, device=device)
+        self._starts = torch.from_numpy(np.concatenate(starts)).to(self._held.place)
+        self._window = torch.arange(frames, device=self._held.place)
         self.labels = ViewLabels.of_clips(data.labels, self.clips) if labelled else ViewLabels(None, {})
 
     @staticmethod
@@ -82,4 +83,4 @@ class FrameWindows:
         return self._gather(torch.arange(*self._bounds[row], self._embed_hop, device=self._starts.device))
 
     def _gather(self, starts: Tensor) -> Tensor:
-        return self.frames[starts[:, None] + self._window]
+        return self._held.onto_device(self.frames[starts[:, None] + self._window])

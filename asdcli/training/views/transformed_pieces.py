@@ -30,7 +30,7 @@ class TransformedPieces:
     Args:
         data: the clips and their stores; the front end has to be `logmel`.
         rows: rows of the clip table to use.
-        device: where the samples lie.
+        device: where pieces are wanted.
         frames: length of a piece in frames.
         pieces: pieces per clip when it is embedded.
         pitch_semitones: a class for each of these pitch shifts; 12 semitones are an octave up.
@@ -60,7 +60,6 @@ class TransformedPieces:
         self.transformations = transformations(pitch_semitones, speed, noise_snr_db)
         params = check(FRONTENDS, "front end", data.frontend)
         frontends = [transformed_frontend(params, one).to(device).eval() for one in self.transformations]
-        self._cuts = [PieceCut(frontend, frames, device) for frontend in frontends]
         self.pieces = pieces
         self.clips = data.clips.select(rows)
         self.clip = torch.arange(len(rows))
@@ -70,6 +69,8 @@ class TransformedPieces:
         )
         self._device = device
         self._waveforms = ClipWaveforms(data, rows, device)
+        self.streamed = self._waveforms.streamed
+        self._cuts = [PieceCut(frontend, frames, self._waveforms.place) for frontend in frontends]
         lengths, longest = self._waveforms.lengths, max(cut.span for cut in self._cuts)
         if (lengths < longest).any():
             short = int(lengths.argmin())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -122,9 +124,16 @@ class FeatureData(Protocol):
     @property
     def labels(self) -> LabelSets: ...
 
+    def together(self, parts: Iterable[np.ndarray], shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
+        """The parts end to end, in memory or as a `np.memmap`."""
+        ...
+
 
 class View(Protocol):
-    """Examples on the device. `clip` is each example's row of `clips`, `[examples]` on the CPU."""
+    """Examples on the device. `clip` is each example's row of `clips`, `[examples]` on the CPU.
+
+    A view that says `streamed = True` reads its data as they are needed: its batches are made ahead of their use.
+    """
 
     clips: ClipTable
     clip: Tensor

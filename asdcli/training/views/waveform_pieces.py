@@ -21,14 +21,14 @@ NORMALISE = {"mean_std": mean_std, "min_max": min_max, "none": lambda pieces: pi
 class WaveformPieces:
     """Pieces of `frames` spectrogram frames, `[batch, features, frames]`; `per_clip` examples of each clip.
 
-    All chosen clips lie on the device as samples. In training a piece is cut at random; only the samples under it are
-    transformed, not the whole clip. To embed, a clip is cut into
-    `pieces` pieces at even distances, or at every `embed_hop`-th frame.
+    All chosen clips are held as samples, on the device if they fit there. In training a piece is cut at random; only
+    the samples under it are transformed, not the whole clip. To embed, a clip is cut into `pieces` pieces at even
+    distances, or at every `embed_hop`-th frame.
 
     Args:
         data: the clips, their stores and their class labels.
         rows: rows of the clip table to use.
-        device: where the samples lie.
+        device: where pieces are wanted.
         frames: length of a piece in frames.
         per_clip: examples of each clip.
         redraw: cut anew each time an example is used. Otherwise the places of each clip's pieces are drawn once with
@@ -70,7 +70,8 @@ class WaveformPieces:
         self.clips = data.clips.select(rows)
         self.labels = ViewLabels.of_clips(data.labels, self.clips)
         self._waveforms = ClipWaveforms(data, rows, device)
-        self._cut = PieceCut(self.frontend, frames, device)
+        self.streamed = self._waveforms.streamed
+        self._cut = PieceCut(self.frontend, frames, self._waveforms.place)
         lengths = self._waveforms.lengths
         places = self._last_frames(torch.arange(len(rows))) + 1
         if (places < 1).any():

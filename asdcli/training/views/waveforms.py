@@ -22,7 +22,7 @@ class Waveforms:
     Args:
         data: the clips, their stores and their class labels.
         rows: rows of the clip table to use.
-        device: where the samples lie.
+        device: where examples are wanted.
         seconds: length of an example, at 16 kHz.
     """
 
@@ -36,6 +36,7 @@ class Waveforms:
         self.labels = ViewLabels.of_clips(data.labels, self.clips)
         self.clip = torch.arange(len(rows))
         self._waveforms = ClipWaveforms(data, rows, device)
+        self.streamed = self._waveforms.streamed
 
     @staticmethod
     def shape(frontend: Any, *, seconds: float = 10.0, **others: object) -> tuple[int]:
