@@ -82,15 +82,16 @@ def peak(root: Path, command: str) -> tuple[int, int]:
     return most["RssAnon"], most["RssFile"]
 
 
-def write_recipe(folder: Path, name: str, member: str) -> None:
-    """One member of a shipped recipe, with two steps of its first phase."""
+def write_recipe(folder: Path, name: str, member: str, steps: int = 2) -> None:
+    """One member of a shipped recipe, with a few steps of its first phase."""
     recipe = yaml.safe_load((RECIPES / name / "recipe.yaml").read_text())
     own = recipe["members"][member]
-    first = next(iter(recipe["phases"]))
-    recipe["phases"] = {first: recipe["phases"][first]}
+    phases = recipe.get("phases") or own.pop("phases")
+    first = next(iter(phases))
+    recipe["phases"] = {first: phases[first]}
     if "phases" in own:
         own["phases"] = {name: changes for name, changes in own["phases"].items() if name == first}
-    recipe["phases"][first] |= {"epochs": None, "steps": 2, "validation": None, "patience": None, "keep": "last"}
+    recipe["phases"][first] |= {"epochs": None, "steps": steps, "validation": None, "patience": None, "keep": "last"}
     recipe["members"] = {member: own}
     for key in ("systems", "profiles", "editions", "published"):
         recipe.pop(key, None)
@@ -98,8 +99,8 @@ def write_recipe(folder: Path, name: str, member: str) -> None:
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
 
 
-def write_clips(root: Path, count: int) -> None:
-    folder = root / "data" / DATA / "dev_data" / "raw" / MACHINE / "train"
+def write_clips(root: Path, count: int, machine: str = MACHINE) -> None:
+    folder = root / "data" / DATA / "dev_data" / "raw" / machine / "train"
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     for index in range(count):

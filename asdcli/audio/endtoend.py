@@ -45,7 +45,6 @@ def in_file(parts: Iterable[np.ndarray], shape: tuple[int, ...], dtype: npt.DTyp
     except OSError as error:
         size = math.prod(shape) * dtype.itemsize / 1e9
         raise WorkError(
-            f"{size:.1f} GB of data to train on do not fit into memory, and cannot be put into {folder}: "
-            f"{reason(error)}.",
+            f"{size:.1f} GB of data do not fit into memory and cannot be written to {folder}: {reason(error)}.",
             "Make room there, or take fewer machines at once with --machine.",
         ) from error

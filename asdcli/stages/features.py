@@ -24,7 +24,7 @@ from asdcli.recipe.schema import Method
 from asdcli.stages.selection import Done, Selection
 from asdcli.training.labels import CLASS, LabelSets, label_sets
 from asdcli.ui import Progress, Ui
-from asdcli.workspace.memory import free_bytes
+from asdcli.workspace.free_memory import free_bytes
 
 SHARE = 0.5  # of the memory that is left: the rest is for networks
 
@@ -199,8 +199,8 @@ class ClipData:
         if free is None or size <= SHARE * free:
             return in_memory(parts, shape, dtype)
         self._selection.ui.say(
-            f"The data to train on, {size / 1e9:.1f} GB, are read from a file as they are needed: "
-            f"of memory {free / 1e9:.1f} GB are left"
+            f"{size / 1e9:.1f} GB of data are read from a file as they are needed: "
+            f"{free / 1e9:.1f} GB of memory are left"
         )
         return in_file(parts, shape, dtype, self._selection.workspace.root / "store")
 

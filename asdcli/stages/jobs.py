@@ -25,7 +25,7 @@ from asdcli.stages import features, train
 from asdcli.stages.runs import Run, find_runs
 from asdcli.stages.selection import Done, Selection, select
 from asdcli.ui import Progress, Ui
-from asdcli.workspace.memory import free_bytes
+from asdcli.workspace.free_memory import free_bytes
 from asdcli.workspace.places import Workspace
 
 THREADS = 1  # of each training on the CPU

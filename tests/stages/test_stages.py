@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,6 +55,33 @@ def test_score_makes_everything_before_it(tree: Path) -> None:
     assert len(names) == 16
     assert np.isfinite(values).all()
     assert all(name.startswith("section_01_") and name.endswith(".wav") for name in names)
+
+
+@pytest.mark.parametrize("recipe", ["baseline_ae", "everyday"])
+def test_data_that_do_not_fit_into_memory_train_the_same_network(
+    recipe: str, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener, member = Listener(), {"baseline_ae": "ae", "everyday": "network"}[recipe]
+
+    def weights(**chosen: object) -> dict[str, Any]:
+        selection = select(
+            Workspace(tree), listener, recipe=recipe, members=[member], machines=["SynFan"], profile="smoke", **chosen
+        )
+        (done,) = train.run(selection)
+        assert not done.fresh
+        return load_file(Path(done.path) / "weights.safetensors")
+
+    whole = weights()
+    assert not any("of memory are left" in text for text in listener.heard)
+    shutil.rmtree(tree / "runs")
+    monkeypatch.setattr(features, "free_bytes", lambda: 10_000)
+    streamed = weights()
+    assert any(
+        text.endswith("of data are read from a file as they are needed: 0.0 GB of memory are left")
+        for text in listener.heard
+    )
+    assert whole.keys() == streamed.keys()
+    assert all(np.array_equal(whole[name], streamed[name]) for name in whole)
 
 
 def test_a_second_run_does_nothing(tree: Path) -> None:

@@ -17,6 +17,7 @@ from helpers import REPOSITORY
 from asdcli.recipe.components import build
 from asdcli.recipe.loading import load_recipe, recipe_names
 from asdcli.recipe.schema import Method, Phase
+from asdcli.training import holding
 from asdcli.training.augments import AUGMENTS, Make
 from asdcli.training.run import build_task
 from asdcli.training.seeds import generator
@@ -29,7 +30,10 @@ META = torch.device("meta")
 
 
 @pytest.mark.parametrize("recipe", recipe_names())
-def test_all_that_a_recipe_computes_is_on_the_device(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fits", [True, False])
+def test_all_that_a_recipe_computes_is_on_the_device(recipe: str, fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its data do not fit there, too, and stay on this side."""
+    monkeypatch.setattr(holding, "_fits", lambda size, device: fits)
     monkeypatch.syspath_prepend(str(REPOSITORY / "bench"))
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which does not know the device meta
     for module in (reconstruction, layer_features):  # scikit-learn wants values
@@ -39,6 +43,7 @@ def test_all_that_a_recipe_computes_is_on_the_device(recipe: str, monkeypatch: p
     header = load_recipe(recipe).header
     method = load_recipe(recipe).resolve(member=next(iter(header.members)), profile="smoke")
     view: View = build(VIEWS, "view", method.view, Noise(method, clips=7), np.arange(7), META)
+    assert view.streamed is not fits  # type: ignore[attr-defined]
     for name, phase in method.phases.items():
         task = build_task(method, name, view, META, seed=0)
         if phase.steps != 0:

@@ -190,6 +190,19 @@ def test_the_arcface_ensemble_in_each_of_its_phases(tmp_path: Path, monkeypatch:
     assert [entry["phase"] for entry in whole["log"]] == ["source"] * 3 + ["target"]
 
 
+def test_data_that_are_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches made a step ahead, in another thread: the same weights as of data in memory, wherever it is stopped."""
+    chosen = recipe_of_a_small_net("arcface_ensemble", "mobilefacenet_512", {"source": {"epochs": 2, "batch_size": 5}})
+    chosen = chosen.model_copy(update={"phases": {"source": chosen.phases["source"]}})
+    in_memory = toys.pieces()
+    streamed = toys.pieces(toys.InFile(toys.sounds([640 + 8 * index for index in range(24)]), tmp_path / "store"))
+    assert streamed.streamed
+    whole = stopped_at_every_other_step(tmp_path, chosen, streamed, ["arcface"], monkeypatch)
+    held = result(tmp_path / "held", toys.train_all(tmp_path / "held", chosen, in_memory))
+    assert toys.same(held, whole)
+    assert not list((tmp_path / "store").iterdir())
+
+
 def test_mobileanonet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Running averages of heads that saw few clips, places drawn once, a rate that falls from epoch to epoch."""
     chosen = recipe_of_a_small_net("mobileanonet", "both", {"train": {"epochs": 3, "batch_size": 7}})

@@ -13,7 +13,7 @@ from helpers import none_published
 from torch import Tensor, nn
 
 from asdcli.audio.clips import ClipTable
-from asdcli.audio.endtoend import in_memory
+from asdcli.audio.endtoend import in_file, in_memory
 from asdcli.audio.features import Features
 from asdcli.recipe.components import Component
 from asdcli.recipe.schema import Method, Phase
@@ -126,7 +126,24 @@ def sounds(
     return Sounds(table, [rng.integers(-3000, 3000, n).astype(np.int16) for n in lengths])
 
 
-def pieces(data: Sounds | None = None, **params: Any) -> WaveformPieces:
+class InFile:
+    """Data whose arrays lie in a file, as where memory is too small for them."""
+
+    def __init__(self, data: Clips | Sounds, folder: Path) -> None:
+        self._data, self._folder = data, folder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._data, name)
+
+    def together(self, *whole: Any) -> np.ndarray:
+        return in_file(*whole, self._folder)
+
+    def waveforms(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        samples, lengths = self._data.waveforms(rows)  # type: ignore[union-attr]
+        return self.together([samples], samples.shape, samples.dtype), lengths
+
+
+def pieces(data: Sounds | InFile | None = None, **params: Any) -> WaveformPieces:
     """Pieces of eight frames; by default 24 clips of 20 frames or a little more."""
     data = data or sounds([640 + 8 * index for index in range(24)])
     return WaveformPieces(data, np.arange(len(data.clips)), CPU, **{"frames": 8, "pieces": 3, **params})

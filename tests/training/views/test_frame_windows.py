@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,14 +25,19 @@ SHORT_LOGMEL = Component.model_validate(
 )
 
 
-def view(name: str, rows: list[int] | None = None, data: toys.Clips | None = None, **params: Any) -> View:
-    chosen = Component.model_validate({"name": name, **params})
+def plain_data(name: str) -> Any:
+    """Five clips as a view wants them."""
     plain: dict[str, Any] = {
         "frame_windows": toys.clips(LENGTHS, stores=2),
         "whole_clips": toys.clips([9] * 5, stores=2),
         "transformed_pieces": replace(toys.sounds([6000 + n for n in LENGTHS]), frontend=SHORT_LOGMEL),
     }
-    data = data or plain.get(name) or toys.sounds([1100 + n for n in LENGTHS])
+    return plain.get(name) or toys.sounds([1100 + n for n in LENGTHS])
+
+
+def view(name: str, rows: list[int] | None = None, data: Any = None, **params: Any) -> View:
+    chosen = Component.model_validate({"name": name, **params})
+    data = data or plain_data(name)
     built: View = build(VIEWS, "view", chosen, data, np.array(rows if rows is not None else range(5)), toys.CPU)
     return built
 
@@ -66,6 +72,20 @@ def test_a_view_of_some_clips_is_that_part_of_the_whole(name: str) -> None:
     assert part.clips.path.tolist() == ["fan/train/4.wav", "fan/train/1.wav", "fan/train/2.wav"]
     for row, original in enumerate([4, 1, 2]):
         assert torch.equal(part.clip_examples(row), whole.clip_examples(original))
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_data_that_memory_does_not_hold_make_the_same_examples(name: str, tmp_path: Path) -> None:
+    held = view(name)
+    made = view(name, data=toys.InFile(plain_data(name), tmp_path))
+    assert (held.streamed, made.streamed) == (False, True)  # type: ignore[attr-defined]
+    examples = torch.tensor([3, 0, 4])
+    one, other = (toys.mixed_batch(each, examples) for each in (held, made))
+    assert one.x.dtype == other.x.dtype == torch.float32
+    assert torch.equal(one.x, other.x)
+    assert toys.same(dict(one.labels), dict(other.labels))
+    for row in range(5):
+        assert torch.equal(held.clip_examples(row), made.clip_examples(row))
 
 
 @pytest.mark.parametrize("stores", [1, 2, 5])
