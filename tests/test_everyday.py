@@ -23,13 +23,16 @@ def settings(name: str, member: str, profile: str = "full") -> Method:
 
 def test_its_members_are_those_of_the_recipes_it_names() -> None:
     spectrum, first = settings("everyday", "spectrum"), settings("mean_spectrum", "spectrum")
-    assert spectrum.training() == first.training() | {"labels": ["attributes", "section", "domain"]}
+    longer = first.frontend.model_dump() | {"n_fft": 2048, "hop_length": 1024}
+    changed = {"labels": ["attributes", "section", "domain"], "frontend": longer}
+    assert spectrum.training() == first.training() | changed
     levels = settings("everyday", "levels")
     shared = [{"per": "machine", "tied": True}, first.detectors["mahalanobis"].model_dump(exclude={"per"})]
     for method in (spectrum, levels):
         found = method.detectors["distance"].model_dump()
         assert all(part.items() <= found.items() for part in shared)
-    assert levels.frontend.model_dump() == spectrum.frontend.model_dump() | {"n_mels": 64}
+    assert levels.frontend == first.frontend
+    assert [method.pooling.quantile for method in (spectrum, levels)] == [0.5, [0.1, 0.5, 0.9]]
 
     network, arcface = settings("everyday", "network"), settings("arcface_ensemble", "mobilefacenet_1024", "laptop")
     for key in ("frontend", "view", "model"):
@@ -40,9 +43,9 @@ def test_its_members_are_those_of_the_recipes_it_names() -> None:
     )
 
 
-def test_every_system_counts_the_same_and_no_label_chooses() -> None:
+def test_the_network_counts_half_and_no_label_chooses() -> None:
     for fusion in load_recipe("everyday").header.systems.values():
-        assert set(fusion.weights.values()) == {1.0}
+        assert fusion.weights == {one: 0.5 if one == "network/distance" else 1.0 for one in fusion.weights}
         assert (fusion.best, fusion.oracle, fusion.normalisation) == (None, False, "train")
 
 
@@ -57,4 +60,4 @@ def test_the_fusion_is_the_mean_in_deviations_of_left_out_training_scores(tmp_pa
         own, found = (read_values(folder / part / file)[1] for part in ("train", "dev"))
         expected.append((found - np.mean(own)) / np.std(own))
     values = read_values(fused.out / "dev" / "anomaly_score_SynFan_section_00_test.csv")[1]
-    np.testing.assert_allclose(values, np.mean(expected, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(values, np.average(expected, axis=0, weights=[1, 1, 0.5]), rtol=1e-6)
