@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from gpu_numbers import detectors, frontends, losses, networks
 from gpu_rows import Item, Row, Setting
-from gpu_training import jobs, recipes, resume
+from gpu_training import jobs, recipes, resume, streaming
 
 import asdcli
 from asdcli.errors import UserError
@@ -33,6 +33,7 @@ PARTS: dict[str, Callable[[Setting], list[Item]]] = {
     "detectors": detectors,
     "resume": resume,
     "jobs": jobs,
+    "streaming": streaming,
     "recipes": recipes,
 }
 

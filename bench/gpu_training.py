@@ -11,6 +11,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import soundfile
@@ -23,6 +24,7 @@ from training_steps import clips_per_step, phase_loop, time_loop, time_network, 
 
 from asdcli.recipe.loading import RECIPES, load_recipe, recipe_names
 from asdcli.recipe.schema import Method, Network
+from asdcli.training import holding
 from asdcli.training.run import build_task
 from asdcli.training.views.view import View
 
@@ -166,6 +168,38 @@ def _jobs(recipe: str, setting: Setting) -> list[Row]:
         rows.append(
             {**row, "weights": "the same" if same else "others", "verdict": "ok" if same or not exact else "OFF"}
         )
+    return rows
+
+
+# --- data that the card has no room for -------------------------------------------------------------------------------
+
+STREAMED = {"baseline_ae": "ae", "everyday": "network", "aithu_2024": "beats_lora"}  # of features, pieces, waveforms
+
+
+def streaming(setting: Setting) -> list[Item]:
+    members = {recipe: load_recipe(recipe).members(setting.profile) for recipe in STREAMED}
+    chosen = {recipe: name if name in members[recipe] else members[recipe][0] for recipe, name in STREAMED.items()}
+    return [(f"{recipe} {member}", partial(_streaming, recipe, member, setting)) for recipe, member in chosen.items()]
+
+
+def _streaming(recipe: str, member: str, setting: Setting) -> list[Row]:
+    """The same training with its data on the card, and beside it: from pinned memory, a batch ahead."""
+    method = load_recipe(recipe).resolve(member=member, profile=setting.profile)
+    name = next(iter(method.phases))
+    clips, rows, first = 12 if setting.quick else 1000, [], None
+    for where in ("on the card", "beside it"):
+        with mock.patch.object(holding, "_fits", return_value=where == "on the card"):
+            view = view_of_noise(method, clips, setting.device)
+        task = build_task(method, name, view, setting.device, seed=0)
+        loop = partial(time_loop, method, name, view, setting.device, task=task, batch_size=3 if setting.quick else 32)
+        began = loop(2)
+        weights = {key: value.clone() for key, value in task.state_dict().items()}
+        first = first or weights
+        steps = 2 if setting.quick else setting.calls_for(began / 2)
+        row = {"recipe": f"{recipe} {member}", "data": where, "ms per step": milliseconds(loop(steps) / steps)}
+        off = difference(first, weights)
+        exact = setting.device.type == "cpu"
+        rows.append(row | {"two steps": _said(off), "verdict": "OFF" if exact and off else "ok"})
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -50,9 +51,9 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType]:
 def test_every_part_prints_its_rows(
     bench: tuple[ModuleType, ModuleType], capsys: pytest.CaptureFixture[str], parts: list[str]
 ) -> None:
-    """`resume` and `jobs` have tests of their own below: real trainings would take too long here."""
+    """`resume`, `jobs` and `streaming` have tests of their own below: real trainings would take too long here."""
     gpu, _ = bench
-    assert {*gpu.PARTS} == {"frontends", "detectors", *LONGER, "resume", "jobs"}
+    assert {*gpu.PARTS} == {"frontends", "detectors", *LONGER, "resume", "jobs", "streaming"}
     assert gpu.main([*QUICK, *(word for part in parts for word in ("--only", part))]) == 0
     live, _, tables = capsys.readouterr().out.partition("\n### ")
     named = {
@@ -124,6 +125,17 @@ def test_trainings_side_by_side_have_rows(
     said = capsys.readouterr().out
     assert "recipe baseline_ae, jobs 2" in said
     assert said.count("weights the same, verdict ok") == 2
+
+
+def test_data_beside_the_device_have_rows(
+    bench: tuple[ModuleType, ModuleType], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu, gpu_training = bench
+    monkeypatch.setattr(gpu_training, "STREAMED", {"everyday": "network"})
+    assert gpu.main([*QUICK, "--only", "streaming"]) == 0
+    said = capsys.readouterr().out
+    rows = re.findall(r"data (on the card|beside it), .*, two steps equal to the last bit, verdict ok", said)
+    assert rows == ["on the card", "beside it"]
 
 
 # --- kill and resume --------------------------------------------------------------------------------------------------

@@ -18,10 +18,9 @@ class Held:
     """
 
     def __init__(self, values: np.ndarray, device: torch.device) -> None:
-        here = torch.from_numpy(values)
         self._device = device
-        self.values = here.to(device) if _fits(values.nbytes, device) else here
-        self.streamed = self.values is here and (isinstance(values, np.memmap) or device.type != "cpu")
+        self.streamed = not _fits(values, device)
+        self.values = torch.from_numpy(values).to("cpu" if self.streamed else device)
 
     @property
     def place(self) -> torch.device:
@@ -35,5 +34,7 @@ class Held:
         return (cut.pin_memory() if self._device.type == "cuda" else cut).to(self._device, non_blocking=True)
 
 
-def _fits(size: int, device: torch.device) -> bool:
-    return device.type != "cuda" or size <= SHARE * torch.cuda.mem_get_info(device)[0]
+def _fits(values: np.ndarray, device: torch.device) -> bool:
+    if device.type == "cuda":
+        return values.nbytes <= SHARE * torch.cuda.mem_get_info(device)[0]
+    return device.type != "cpu" or not isinstance(values, np.memmap)

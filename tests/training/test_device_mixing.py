@@ -33,7 +33,7 @@ META = torch.device("meta")
 @pytest.mark.parametrize("fits", [True, False])
 def test_all_that_a_recipe_computes_is_on_the_device(recipe: str, fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where its data do not fit there, too, and stay on this side."""
-    monkeypatch.setattr(holding, "_fits", lambda size, device: fits)
+    monkeypatch.setattr(holding, "_fits", lambda values, device: fits)
     monkeypatch.syspath_prepend(str(REPOSITORY / "bench"))
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which does not know the device meta
     for module in (reconstruction, layer_features):  # scikit-learn wants values
