@@ -139,7 +139,9 @@ class PhaseLoop:
 
         numbered = enumerate(order, self.at.step)
         if getattr(self.view, "streamed", False):
-            with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)) as pool:
+            with ThreadPoolExecutor(
+                1, initializer=_begin_thread, initargs=(self.device, torch.get_num_threads())
+            ) as pool:
                 for examples, batch in in_order(pool, made, numbered, ahead=1):
                     seed_layers(self.device, self.seed, self.name, "step", self.at.step)
                     yield examples, batch
@@ -267,6 +269,13 @@ class PhaseLoop:
         self.task.load_state_dict(saved["task"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.best = saved["best"]
+
+
+def _begin_thread(device: torch.device, threads: int) -> None:
+    """A thread computes as the one that begins it does: both numbers are each thread's own."""
+    torch.set_num_threads(threads)
+    if device.index is not None:
+        torch.cuda.set_device(device)
 
 
 def _sum_and_count(value: Tensor, examples: int) -> Tensor:
