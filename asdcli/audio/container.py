@@ -187,7 +187,7 @@ class _Wave:
             raise UserError(f"{self.path} {why}: {there} of its {declared} bytes of samples are there.", AGAIN)
         end = start + declared
         if any(self._is_chain(at) for at in dict.fromkeys((self.form.padded(end), end))):
-            return declared
+            return self._with_last_frame(start, declared)
         if closed:  # the size wrapped, or was written once at the start: what follows is no chunk, so it is samples
             return self._up_to_chunks(start, end)
         if self._is_padding(end):
@@ -196,6 +196,16 @@ class _Wave:
             f"{self.path} declares {declared} bytes of samples, and {self.size - end} bytes that are no chunk follow.",
             "Two recordings in one file, or a header that was never brought up to date: export it again.",
         )
+
+    def _with_last_frame(self, start: int, declared: int) -> int:
+        """The bytes that are declared. Where they end within a frame that ends where the next chunk begins, the rest of
+        that frame is no padding.
+        """
+        form = self.content.get(b"fmt ", b"")
+        tag, _, _, _, block = struct.unpack(f"{self.form.order}HHIIH", form[:14]) if len(form) >= 14 else (0,) * 5
+        padded = self.form.padded(start + declared) - start
+        partial = tag in _PLAIN and block and declared % block and not padded % block
+        return padded if partial and start + padded <= self.size else declared
 
     def _is_chain(self, at: int, strict: bool = False) -> bool:
         """Whether chunks follow from a place to the end of the file. The last one may be cut, but for `strict`."""

@@ -126,6 +126,12 @@ class Detector(Component):
     domain_wise: bool = False
     smote: Smote | None = None
 
+    @model_validator(mode="after")
+    def _check(self) -> Detector:
+        if self.plugin is None and (self.model_extra or {}).get("tied") is True and self.per == "section":
+            raise ValueError("tied: true is for sections that share a covariance, and takes per: machine")
+        return self
+
 
 class Network(Component):
     """A network of the registry, or several side by side: `branches` by name, each of which gets the same examples."""

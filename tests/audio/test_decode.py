@@ -171,6 +171,8 @@ RIGHT = {
     "two of them": riff(FMT + UNPADDED + UNPADDED + chunk(b"data", DATA) + LIST),
     "wrapped": riff(FMT + chunk(b"data", DATA, 800)),
     "wrapped, and a chunk behind": riff(FMT + chunk(b"data", DATA, 800) + LIST),
+    "a byte too small": riff(FMT + chunk(b"data", DATA, 3199)),
+    "a byte too small, and a chunk behind": riff(FMT + chunk(b"data", DATA, 3199) + LIST),
     "too large by its own header": riff(FMT + chunk(b"data", DATA, 3244)),
     "far too large in a closed file": riff(FMT + chunk(b"data", DATA, 90_000) + LIST),
     "a chunk behind a streamed file": riff(FMT + chunk(b"data", DATA, ALL) + LIST, ALL),
@@ -201,6 +203,7 @@ RIGHT = {
     "W64, large streamed": wave64(2**63 - 1, 2**63 - 1),
     "W64, too small": wave64(824),
     "W64, too large": wave64(9024),
+    "W64, a byte too small": wave64(3223),
 }
 
 

@@ -409,6 +409,11 @@ def refused(folder: Path, **chosen: str) -> str:
         ("channel: 0", "channel: left", "channel is 'left': input should be a valid integer"),
         ("channel: 0", "channel: left", ", or input should be 'mean' or 'difference'"),
         ("scope: machine", "scope: section", "scope is 'section': input should be 'machine' or 'all'"),
+        (
+            "per: section",
+            "per: section, tied: true",
+            "detectors.mahalanobis: tied: true is for sections that share a cov",
+        ),
         ("per: section", "per: clip", "detectors.mahalanobis.per is 'clip': input should be 'section' or 'machine'"),
         ("one/mse: 1.0", "one/mse: -1.0", "systems.best.weights.one/mse is -1.0: input should be greater than 0"),
         ("set: dev", "set: test", "published.0.set is 'test': input should be 'dev' or 'eval'"),
