@@ -107,6 +107,8 @@ def ensemble(
             device=device, profile=profile,
         )  # fmt: skip
         chosen = System(choice, used_norm)
+        if system is None and choice is None and (named := selection.recipe.header.systems):
+            output.ui.say(f"All count the same; systems that the recipe names, for --system: {', '.join(named)}")
         if system is not None:
             chosen = named_system(selection, system)
             if norm is not None:

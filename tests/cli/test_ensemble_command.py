@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from helpers import clip_names, invoke
+from helpers import clip_names, invoke, notices
 
 from asdcli.challenge.editions.edition import load_edition
 from asdcli.challenge.editions.scorefiles import Unit, read_values, score_name, write_values
@@ -161,6 +161,13 @@ def test_the_best_of_one_detector(tree: Path, tmp_path: Path) -> None:
     recipe = ("--root", tree, "--recipe", path.parent, "--profile", "smoke", "--json")
     made = json.loads(invoke("ensemble", "--system", "best", *recipe))
     assert made["weights"] == {"ae/mahalanobis": 1.0}
+
+
+def test_without_a_choice_the_systems_of_the_recipe_are_named(tree: Path) -> None:
+    known = ("--root", tree, "--recipe", "baseline_ae", "--profile", "smoke", "--machine", "SynFan", "--device", "cpu")
+    sentence = "All count the same; systems that the recipe names, for --system: mse, mahalanobis"
+    assert sentence in notices("ensemble", *known)
+    assert sentence not in notices("ensemble", *known, "--system", "mse")
 
 
 def test_a_system_names_its_normalisation_and_the_command_may_name_another(tree: Path, tmp_path: Path) -> None:
