@@ -27,10 +27,12 @@ from asdcli.training.views import VIEWS
 from asdcli.training.views.view import View
 
 META = torch.device("meta")
+STREAMED = ("baseline_ae", "everyday", "arcface_ensemble", "ssl_classifier", "aithu_2024")  # of each kind of data
 
 
-@pytest.mark.parametrize("recipe", recipe_names())
-@pytest.mark.parametrize("fits", [True, False])
+@pytest.mark.parametrize(
+    ("recipe", "fits"), [*((name, True) for name in recipe_names()), *((name, False) for name in STREAMED)]
+)
 def test_all_that_a_recipe_computes_is_on_the_device(recipe: str, fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where its data do not fit there, too, and stay on this side."""
     monkeypatch.setattr(holding, "_fits", lambda values, device: fits)
