@@ -201,8 +201,7 @@ class _Wave:
         """The bytes that are declared. Where they end within a frame that ends where the next chunk begins, the rest of
         that frame is no padding.
         """
-        form = self.content.get(b"fmt ", b"")
-        tag, _, _, _, block = struct.unpack(f"{self.form.order}HHIIH", form[:14]) if len(form) >= 14 else (0,) * 5
+        tag, _, _, _, block = struct.unpack(f"{self.form.order}HHIIH", self.content[b"fmt "][:14])
         padded = self.form.padded(start + declared) - start
         partial = tag in _PLAIN and block and declared % block and not padded % block
         return padded if partial and start + padded <= self.size else declared

@@ -107,8 +107,6 @@ def ensemble(
             device=device, profile=profile,
         )  # fmt: skip
         chosen = System(choice, used_norm)
-        if system is None and choice is None and (named := selection.recipe.header.systems):
-            output.ui.say(f"All count the same; systems that the recipe names, for --system: {', '.join(named)}")
         if system is not None:
             chosen = named_system(selection, system)
             if norm is not None:
@@ -118,6 +116,8 @@ def ensemble(
             if chosen.turned:
                 sections = ", ".join(sorted(map(" ".join, chosen.turned)))
                 output.ui.say(f"Scores of {sections} count with the opposite sign (oracle: test labels told it)")
+        elif choice is None and (named := selection.recipe.header.systems):
+            output.ui.say(f"All count the same; systems that the recipe names, for --system: {', '.join(named)}")
         place = out or ensemble_folder(selection, system)
         fused, systems = fuse_recipe(selection, chosen, place, truth or [])
         edition = selection.edition
