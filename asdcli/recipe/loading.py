@@ -45,6 +45,12 @@ class Recipe:
         """What `load_recipe` finds it by from any folder: the name of a shipped recipe, the path of another."""
         return self.name if self.folder.parent == RECIPES else str(self.folder)
 
+    def system(self, name: str) -> Fusion:
+        """A fusion that the recipe names."""
+        if name not in self.header.systems:
+            raise unknown(f"system of recipe {self.name}", name, self.header.systems)
+        return self.header.systems[name]
+
     def resolve(
         self, *, member: str, machine: str | None = None, edition: str | None = None, profile: str = "full"
     ) -> Method:

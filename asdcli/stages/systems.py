@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from asdcli.errors import UserError, unknown
+from asdcli.errors import UserError
 from asdcli.recipe.schema import Norm
 from asdcli.scores.decisions import Rules, few_clips
 from asdcli.scores.folders import ScoreFolder, open_score_folder
@@ -195,10 +195,7 @@ class System:
 
 def named_system(selection: Selection, name: str) -> System:
     """A system of the recipe."""
-    systems = selection.recipe.header.systems
-    if name not in systems:
-        raise unknown(f"system of recipe {selection.recipe.name}", name, systems)
-    system = systems[name]
+    system = selection.recipe.system(name)
     if system.best is not None:
         choice: Choice = Best(system.best, system.per == "machine", system.by)
 

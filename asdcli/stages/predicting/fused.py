@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asdcli.detection.conformal import Calibration
-from asdcli.errors import UserError, unknown
+from asdcli.errors import UserError
 from asdcli.recipe.components import Component, build
 from asdcli.scores.fuse import fuse
 from asdcli.scores.normalisation import z_score
@@ -73,10 +73,7 @@ def fused_listener(selection: Selection, system: str, device: torch.device, opti
     """That of a named system of the selection's recipe, for its only machine. Raises UserError for a system that is not
     the mean of given detectors, or whose members are not trained.
     """
-    systems = selection.recipe.header.systems
-    if system not in systems:
-        raise unknown(f"system of recipe {selection.recipe.name}", system, systems)
-    fusion = systems[system]
+    fusion = selection.recipe.system(system)
     if not fusion.weights or fusion.normalisation != "train" or fusion.turned:
         raise UserError(
             f"System {system} is not a mean of given detectors in deviations of training scores, and is not predicted.",
